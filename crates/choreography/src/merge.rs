@@ -1,0 +1,95 @@
+//! The merge: joins what was announced into this service's own rows. The handler *is* the lattice's join.
+
+use consumer::{Context, Handler, HandlerError};
+use messages::{DeltaGroup, Fact, delta_group};
+use queue::{Envelope, EnvelopeData, Message};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Abort, Row, Store};
+
+/// Hears of facts that were merged and are on the disk.
+type OnMerged<F> = Arc<dyn Fn(&DeltaGroup<F>) + Send + Sync>;
+
+/// Joins facts `F` into the rows `R` of a store, durably, before it says that it has handled them.
+///
+/// A message that cannot be understood (no envelope, another type, another deployment, data that does not decode) is
+/// poison: the pump keeps it whole, with the reason. Everything else, a full disk too, is tried again for ever.
+pub struct Merge<F: Fact, R> {
+    store: Store,
+    on_merged: OnMerged<F>,
+    row: PhantomData<fn() -> R>,
+}
+
+impl<F: Fact, R> Clone for Merge<F, R> {
+    fn clone(&self) -> Self {
+        Self { store: self.store.clone(), on_merged: Arc::clone(&self.on_merged), row: PhantomData }
+    }
+}
+
+impl<F: Fact, R> fmt::Debug for Merge<F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Merge").field("type", &F::TYPE).finish_non_exhaustive()
+    }
+}
+
+impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
+    /// A merge into `store`.
+    pub fn new(store: Store) -> Self {
+        Self { store, on_merged: Arc::new(|_| {}), row: PhantomData }
+    }
+
+    /// Calls `hook` with every group that was merged and committed, perhaps more than once. It must not block.
+    #[must_use]
+    pub fn on_merged(mut self, hook: impl Fn(&DeltaGroup<F>) + Send + Sync + 'static) -> Self {
+        self.on_merged = Arc::new(hook);
+        self
+    }
+
+    fn read(&self, message: &Message) -> Result<(Envelope, DeltaGroup<F>), String> {
+        let envelope = Envelope::decode(&message.body).map_err(|error| error.to_string())?;
+        if envelope.event_type != F::TYPE {
+            return Err(format!("type {:?} is not {:?}", envelope.event_type, F::TYPE));
+        }
+        let ours = &self.store.identity().deployment;
+        match &envelope.deployment {
+            Some(theirs) if theirs == ours => {}
+            Some(theirs) => return Err(format!("it belongs to deployment {theirs:?}, this is {ours:?}")),
+            None => return Err("it names no deployment".to_owned()),
+        }
+        let EnvelopeData::Json(data) = &envelope.data else {
+            return Err("its data is not JSON".to_owned());
+        };
+        let group = delta_group::decode::<F>(data).map_err(|error| error.to_string())?;
+        Ok((envelope, group))
+    }
+
+    async fn join(&self, group: Arc<DeltaGroup<F>>) -> Result<(), store::StoreError> {
+        let joined = self.store.write(move |view| {
+            view.expect_keys(group.keys().map(store::key::of::<R>))?;
+            for (key, state) in group.iter() {
+                if let Some(stamp) = F::newest_stamp(state) {
+                    view.observe(stamp);
+                }
+                view.join::<R>(key, state.clone())?;
+            }
+            Ok::<_, Abort<std::convert::Infallible>>(())
+        });
+        joined.await.map_err(store::WriteError::into_store)
+    }
+}
+
+impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Handler for Merge<F, R> {
+    async fn handle(&self, message: &Message, _context: &Context) -> Result<(), HandlerError> {
+        let (envelope, group) = self.read(message).map_err(HandlerError::poison)?;
+        let group = Arc::new(group);
+        self.join(Arc::clone(&group)).await?;
+        if let Some(changed_ms) = envelope.time_ms() {
+            let lag = Duration::from_millis(self.store.world().now_ms().saturating_sub(changed_ms));
+            metrics::histogram!("antiphon_merge_lag_seconds", "topic" => F::TOPIC).record(lag);
+        }
+        (self.on_merged)(&group);
+        Ok(())
+    }
+}

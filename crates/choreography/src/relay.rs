@@ -1,0 +1,289 @@
+//! The relay: announces the rows that are marked in the outbox.
+//!
+//! It reads a marked row as it *is now*, publishes it, and clears the mark if the row has not moved since. A crash
+//! anywhere in between announces again, which harms nobody; a row that changed a thousand times since the last round
+//! costs one message.
+
+use messages::{Fact, delta_group};
+use queue::{BoxFuture, ENVELOPE_BYTES_MAX, Envelope, EnvelopeData, Message, NameError, PublishError, Publisher, Topic};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Abort, Mark, Reader, Row, Store, StoreError};
+use thiserror::Error;
+
+/// The most rows of a topic that one round announces.
+pub const ROUND_ROWS_MAX: usize = 1024;
+/// The most rows in one message.
+pub const MESSAGE_ROWS_MAX: usize = 256;
+/// The most bytes of rows in one message: what an envelope allows, less room for its own attributes.
+const MESSAGE_BYTES_MAX: usize = ENVELOPE_BYTES_MAX - 4096;
+/// The pause after a failed round, doubled up to [`PAUSE_MAX`] while rounds go on failing.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The longest pause between failing rounds.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Why a round did not announce everything. *Go on: what was not announced stays marked.*
+#[derive(Debug, Error)]
+pub enum RelayError {
+    /// The store could not be read, or a mark not cleared.
+    #[error("the relay cannot use its store")]
+    Store(#[from] StoreError),
+    /// The broker did not take a message.
+    #[error("{failed} of {messages} messages were not published to {topic}")]
+    Publish {
+        /// Where to.
+        topic: Topic,
+        /// How many were not taken.
+        failed: usize,
+        /// Of how many.
+        messages: usize,
+        /// The first refusal.
+        source: PublishError,
+    },
+}
+
+/// What one round did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Round {
+    /// Messages that the broker has.
+    pub messages: usize,
+    /// Rows in them.
+    pub rows: usize,
+}
+
+/// A marked row, ready to be sent.
+struct Outgoing {
+    mark: Mark,
+    key: String,
+    state: Value,
+    bytes: usize,
+}
+
+/// A kind of row that is announced.
+trait Route: Send + Sync {
+    fn topic(&self) -> &Topic;
+    fn event_type(&self) -> &'static str;
+    fn read<'a>(&'a self, reader: &'a Reader, marks: Vec<Mark>) -> BoxFuture<'a, Result<Vec<Outgoing>, StoreError>>;
+}
+
+struct Announced<F, R> {
+    topic: Topic,
+    kinds: PhantomData<fn() -> (F, R)>,
+}
+
+impl<F, R> Route for Announced<F, R>
+where
+    F: Fact,
+    R: Row<Key = F::Key, State = F::State>,
+{
+    fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    fn event_type(&self) -> &'static str {
+        F::TYPE
+    }
+
+    fn read<'a>(&'a self, reader: &'a Reader, marks: Vec<Mark>) -> BoxFuture<'a, Result<Vec<Outgoing>, StoreError>> {
+        Box::pin(async move {
+            let (mut keys, mut kept) = (Vec::new(), Vec::new());
+            for mark in marks {
+                match store::key::read::<R>(&mark.row) {
+                    Some(key) => {
+                        keys.push(key);
+                        kept.push(mark);
+                    }
+                    None => tracing::error!(topic = %self.topic, row = ?mark.row, "a mark names no row of its topic"),
+                }
+            }
+            let states = reader.get_many::<R>(&keys).await?;
+            let outgoing = kept.into_iter().zip(keys).zip(states).map(|((mark, key), state)| {
+                let state = serde_json::to_value(state.unwrap_or_default())
+                    .map_err(|error| StoreError::Engine(error.to_string().into()))?;
+                let (key, bytes) = (key.to_string(), state.to_string().len());
+                Ok(Outgoing { mark, bytes: key.len() + bytes, key, state })
+            });
+            outgoing.collect()
+        })
+    }
+}
+
+/// Announces what a store has marked.
+pub struct Relay {
+    store: Store,
+    publisher: Arc<dyn Publisher>,
+    routes: Vec<Box<dyn Route>>,
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let topics: Vec<_> = self.routes.iter().map(|route| route.topic().as_str()).collect();
+        f.debug_struct("Relay").field("topics", &topics).finish_non_exhaustive()
+    }
+}
+
+impl Relay {
+    /// A relay that announces nothing yet.
+    pub fn new(store: Store, publisher: Arc<dyn Publisher>) -> Self {
+        Self { store, publisher, routes: Vec::new() }
+    }
+
+    /// Announces the marked rows `R` as facts `F`, on the topic of the fact.
+    pub fn announcing<F, R>(mut self) -> Result<Self, NameError>
+    where
+        F: Fact,
+        R: Row<Key = F::Key, State = F::State>,
+    {
+        let topic = Topic::new(F::TOPIC)?;
+        self.routes.push(Box::new(Announced::<F, R> { topic, kinds: PhantomData }));
+        Ok(self)
+    }
+
+    /// One round: what is marked now, at most [`ROUND_ROWS_MAX`] rows a topic. Every topic gets its turn, also after
+    /// another one failed; the first failure is returned.
+    pub async fn step(&self) -> Result<Round, RelayError> {
+        let mut round = Round::default();
+        let mut failure = None;
+        for route in &self.routes {
+            if let Err(error) = self.announce(&**route, &mut round).await {
+                failure.get_or_insert(error);
+            }
+        }
+        failure.map_or(Ok(round), Err)
+    }
+
+    /// Rounds until `stop`, and one last round then. Waits for commits while there is nothing to announce.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        let mut committed = self.store.committed();
+        let mut pause = PAUSE_MIN;
+        loop {
+            committed.borrow_and_update();
+            let waited = match self.step().await {
+                Ok(Round { rows: 0, .. }) => {
+                    pause = PAUSE_MIN;
+                    tokio::select! {
+                        changed = committed.changed() => changed.is_ok(),
+                        () = &mut stop => false,
+                    }
+                }
+                Ok(_) => {
+                    pause = PAUSE_MIN;
+                    true
+                }
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "announcing failed; what is marked stays marked");
+                    let waiting = pause;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                    tokio::select! {
+                        () = tokio::time::sleep(waiting) => true,
+                        () = &mut stop => false,
+                    }
+                }
+            };
+            if !waited {
+                break;
+            }
+        }
+        if let Err(error) = self.step().await {
+            tracing::info!(error = %chain(&error), "the last announcements wait for the next start");
+        }
+    }
+
+    async fn announce(&self, route: &dyn Route, round: &mut Round) -> Result<(), RelayError> {
+        let marks = self.store.marks(route.topic().as_str(), ROUND_ROWS_MAX)?;
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let outgoing = route.read(&self.store.reader()?, marks).await?;
+        let bundles = bundle(outgoing);
+        let batch: Vec<_> = bundles.iter().map(|bundle| self.envelope(route, bundle)).collect();
+        let messages = batch.len();
+        let answers = self.publisher.publish(route.topic(), batch).await;
+        let (mut sent, mut refusals) = (Vec::new(), Vec::new());
+        for (bundle, answer) in bundles.into_iter().zip(answers) {
+            match answer {
+                Ok(()) => {
+                    round.messages += 1;
+                    sent.extend(bundle.into_iter().map(|outgoing| outgoing.mark));
+                }
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        round.rows += sent.len();
+        self.clear(route, sent).await?;
+        let failed = refusals.len();
+        match refusals.into_iter().next() {
+            Some(source) => Err(RelayError::Publish { topic: route.topic().clone(), failed, messages, source }),
+            None => Ok(()),
+        }
+    }
+
+    /// Clears what was sent and has not moved. Relaxed: a mark that comes back after a power cut is announced again.
+    async fn clear(&self, route: &dyn Route, sent: Vec<Mark>) -> Result<(), StoreError> {
+        let rows = u64::try_from(sent.len()).unwrap_or(u64::MAX);
+        metrics::counter!("antiphon_announced_rows_total", "topic" => route.topic().to_string()).increment(rows);
+        let cleared = self.store.write_relaxed(move |view| {
+            sent.iter().try_for_each(|mark| view.clear_mark(mark)).map_err(Abort::<std::convert::Infallible>::from)
+        });
+        cleared.await.map_err(store::WriteError::into_store)
+    }
+
+    fn envelope(&self, route: &dyn Route, bundle: &[Outgoing]) -> Message {
+        let identity = self.store.identity();
+        let since_ms = bundle.iter().map(|outgoing| outgoing.mark.since_ms).min();
+        let mut envelope = Envelope::new(
+            format!("{:032x}", self.store.world().random()),
+            format!("/{}/{}", identity.service, identity.replica),
+            route.event_type(),
+        )
+        .at(since_ms.unwrap_or_else(|| self.store.world().now_ms()));
+        envelope.deployment = Some(identity.deployment.clone());
+        let data: Map<_, _> = bundle.iter().map(|outgoing| (outgoing.key.clone(), outgoing.state.clone())).collect();
+        envelope.data = EnvelopeData::Json(Value::Object(data));
+        Message::new(envelope.encode())
+    }
+}
+
+/// Splits rows into messages that are within the limits. A row too large for any is sent alone, and refused by name.
+fn bundle(outgoing: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
+    let mut bundles: Vec<Vec<Outgoing>> = Vec::new();
+    let mut bytes = 0;
+    for row in outgoing {
+        match bundles.last_mut() {
+            Some(last) if last.len() < MESSAGE_ROWS_MAX && bytes + row.bytes <= MESSAGE_BYTES_MAX => {
+                bytes += row.bytes;
+                last.push(row);
+            }
+            _ => {
+                bytes = row.bytes;
+                bundles.push(vec![row]);
+            }
+        }
+    }
+    bundles
+}
+
+/// An error and its sources, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |line, source| format!("{line}: {source}"))
+}
+
+/// A message that carries these states, as the relay would send them: for whoever tests a subscriber.
+pub fn announcement<F: Fact>(
+    id: &str,
+    deployment: &str,
+    facts: &BTreeMap<F::Key, F::State>,
+) -> Result<Message, serde_json::Error> {
+    let mut envelope = Envelope::new(id, "/announcement", F::TYPE);
+    envelope.deployment = Some(deployment.to_owned());
+    envelope.data = EnvelopeData::Json(delta_group::encode::<F>(facts)?);
+    Ok(Message::new(envelope.encode()))
+}

@@ -1,0 +1,62 @@
+//! Comments: posts, replies, edits, deletions, moderation, and the tallies that count them exactly.
+//!
+//! It owns the comments, announces its tallies to Stories, and keeps copies of people's profiles and of parts' owners,
+//! so it answers every query alone. Nothing here says "+1": a comment is a row with an identity, and the tally of a
+//! group moves in the transaction that changes what the row contributes.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`rows`] | the catalogue: every kind of row with its key |
+//! | [`comment`] | the state of a comment, its lattice, what it counts for |
+//! | `write` | post, edit, delete, hide: pure functions of the rows they read |
+//! | `read` | pages of comments with authors and counts |
+//! | `merge` | what it hears |
+//! | `http` | its face |
+
+pub mod comment;
+mod http;
+mod merge;
+pub mod read;
+pub mod rows;
+mod write;
+
+use api::KeyRing;
+use choreography::{NameError, Relay, signing_keys};
+use messages::TallyFact;
+use queue::Publisher;
+use std::sync::Arc;
+use store::{Store, StoreError};
+use utoipa_axum::router::OpenApiRouter;
+
+/// The service's name: in its store, its subscriptions and its folder.
+pub const NAME: &str = "comments";
+
+/// A replica of the service.
+#[derive(Debug, Clone)]
+pub struct Comments {
+    store: Store,
+    keys: Arc<KeyRing>,
+}
+
+impl Comments {
+    /// A replica on its store. `keys` learns the signing keys that the store has.
+    pub async fn open(store: Store, keys: Arc<KeyRing>) -> Result<Self, StoreError> {
+        signing_keys::learn_stored::<rows::SigningKeyRow>(&store, &keys).await?;
+        Ok(Self { store, keys })
+    }
+
+    /// Its store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What announces its tallies.
+    pub fn relay(&self, publisher: Arc<dyn Publisher>) -> Result<Relay, NameError> {
+        Relay::new(self.store.clone(), publisher).announcing::<TallyFact, rows::TallyRow>()
+    }
+
+    /// Its routes, described.
+    pub fn router(&self) -> OpenApiRouter {
+        http::router().with_state(self.clone())
+    }
+}

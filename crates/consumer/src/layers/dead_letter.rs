@@ -1,0 +1,45 @@
+use crate::error::Chain;
+use crate::{Context, Handler, HandlerError, Layer};
+
+/// Gives a message up after `n` receives: the failure of the last one becomes poison, with its reason.
+///
+/// Not in the default stack, since a broker that is down for an hour makes every message fail for an hour. A handler that
+/// asks for it says that after `n` tries the message is to blame.
+#[derive(Debug, Clone, Copy)]
+pub struct DeadLetterAfter {
+    receives_max: u32,
+}
+
+impl DeadLetterAfter {
+    /// Gives up at the failure of receive number `receives_max` (0 is taken for 1).
+    pub fn new(receives_max: u32) -> Self {
+        Self { receives_max: receives_max.max(1) }
+    }
+}
+
+impl<H> Layer<H> for DeadLetterAfter {
+    type Handler = DeadLetterAfterHandler<H>;
+
+    fn layer(&self, inner: H) -> DeadLetterAfterHandler<H> {
+        DeadLetterAfterHandler { inner, receives_max: self.receives_max }
+    }
+}
+
+/// See [`DeadLetterAfter`].
+#[derive(Debug, Clone)]
+pub struct DeadLetterAfterHandler<H> {
+    inner: H,
+    receives_max: u32,
+}
+
+impl<M: Sync, H: Handler<M>> Handler<M> for DeadLetterAfterHandler<H> {
+    async fn handle(&self, message: &M, context: &Context) -> Result<(), HandlerError> {
+        match self.inner.handle(message, context).await {
+            Err(HandlerError::Retry { source, .. }) if context.receive_count >= self.receives_max => {
+                let received = context.receive_count;
+                Err(HandlerError::poison(format!("given up after {received} receives: {}", Chain(&*source))))
+            }
+            answer => answer,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{Context, Handler, HandlerError, Layer};
+
+/// Drops a handler that takes too long; the message is tried again.
+///
+/// A slow handler keeps its lease, so nothing demands this. It is for handlers that may hang.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeout {
+    limit: Duration,
+}
+
+impl Timeout {
+    /// At most `limit` per call. Inside of [`Retry`](super::Retry) that is per try, outside for all tries.
+    pub fn new(limit: Duration) -> Self {
+        Self { limit }
+    }
+}
+
+impl<H> Layer<H> for Timeout {
+    type Handler = TimeoutHandler<H>;
+
+    fn layer(&self, inner: H) -> TimeoutHandler<H> {
+        TimeoutHandler { inner, limit: self.limit }
+    }
+}
+
+/// See [`Timeout`].
+#[derive(Debug, Clone)]
+pub struct TimeoutHandler<H> {
+    inner: H,
+    limit: Duration,
+}
+
+/// The handler took longer than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeoutError {
+    /// What it was allowed.
+    pub limit: Duration,
+}
+
+impl fmt::Display for TimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the handler took longer than {:?}", self.limit)
+    }
+}
+
+impl std::error::Error for TimeoutError {}
+
+impl<M: Sync, H: Handler<M>> Handler<M> for TimeoutHandler<H> {
+    async fn handle(&self, message: &M, context: &Context) -> Result<(), HandlerError> {
+        let deadline = Instant::now() + self.limit;
+        let context = context.clone().with_deadline(deadline);
+        match tokio::time::timeout_at(deadline, self.inner.handle(message, &context)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(TimeoutError { limit: self.limit }.into()),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The brokers that need no disk, against the suite; and proof that every fault is really played.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_queue::conformance::{Subject, suite};
+use antiphon_queue::{
+    AckError, BoxFuture, Clock, FaultCounts, Faults, Faulty, MemoryQueue, Message, Queue, Receiver, Subscription,
+    SubscriptionConfig,
+};
+
+struct Memory;
+
+impl Subject for Memory {
+    fn fresh(&self) -> BoxFuture<'_, Arc<dyn Queue>> {
+        Box::pin(async { Arc::new(MemoryQueue::new()) as Arc<dyn Queue> })
+    }
+
+    fn bounded(&self, messages_max: u64) -> BoxFuture<'_, Result<Arc<dyn Queue>, &'static str>> {
+        let queue = MemoryQueue::with(Clock::starting_at(0), messages_max);
+        Box::pin(async { Ok(Arc::new(queue) as Arc<dyn Queue>) })
+    }
+}
+
+struct Harmless;
+
+impl Subject for Harmless {
+    fn fresh(&self) -> BoxFuture<'_, Arc<dyn Queue>> {
+        Box::pin(async { Arc::new(Faulty::new(MemoryQueue::new(), Faults::none())) as Arc<dyn Queue> })
+    }
+
+    fn bounded(&self, messages_max: u64) -> BoxFuture<'_, Result<Arc<dyn Queue>, &'static str>> {
+        let queue = Faulty::new(MemoryQueue::with(Clock::starting_at(0), messages_max), Faults::none());
+        Box::pin(async { Ok(Arc::new(queue) as Arc<dyn Queue>) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory() {
+    suite(&Memory).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn faulty_without_faults() {
+    suite(&Harmless).await;
+}
+
+fn subscription() -> Subscription {
+    "topic/service/site".parse().unwrap()
+}
+
+/// Publishes `count` messages until each was answered `Ok`, and receives until nothing is left. Returns what came, in
+/// order, and what was played.
+async fn play(faults: Faults, count: u32) -> (Vec<u32>, FaultCounts) {
+    let queue = Faulty::new(MemoryQueue::new(), faults);
+    let receiver = queue.subscribe(&subscription(), SubscriptionConfig::default()).await.unwrap();
+    let publisher = queue.publisher();
+    for number in 0..count {
+        let message = Message::new(number.to_be_bytes().to_vec());
+        while publisher.publish(subscription().topic(), vec![message.clone()]).await[0].is_err() {}
+    }
+    let mut came = Vec::new();
+    while queue.inner().subscriptions().await.unwrap()[0].1 != Default::default() {
+        for delivery in receiver.receive(7, Duration::from_secs(20)).await.unwrap() {
+            came.push(u32::from_be_bytes(delivery.message.body[..].try_into().unwrap()));
+            while let [Err(AckError::Queue(_))] = receiver.ack(std::slice::from_ref(&delivery.receipt)).await[..] {}
+        }
+    }
+    (came, queue.counts())
+}
+
+const COUNT: u32 = 500;
+
+#[tokio::test(start_paused = true)]
+async fn without_faults_everything_comes_once_and_in_order() {
+    let (came, counts) = play(Faults::none(), COUNT).await;
+    assert_eq!(came, (0..COUNT).collect::<Vec<_>>());
+    assert_eq!(counts, FaultCounts::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hostile_queue_plays_everything_and_loses_nothing() {
+    for seed in 0..20 {
+        let (came, counts) = play(Faults::hostile(seed), COUNT).await;
+        let distinct: BTreeSet<u32> = came.iter().copied().collect();
+        assert_eq!(distinct.len(), 500, "seed {seed}: every message came");
+        assert!(came.len() > 500, "seed {seed}: some came twice");
+        assert!(!came.is_sorted(), "seed {seed}: some overtook others");
+        let FaultCounts { duplicated, reordered, delayed, refused_before, refused_after, dropped, acks_lost, .. } =
+            counts;
+        let played = [duplicated, reordered, delayed, refused_before, refused_after, acks_lost];
+        assert!(played.iter().all(|times| *times > 10), "seed {seed}: {counts:?}");
+        assert_eq!(dropped, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seed_decides_everything() {
+    assert_eq!(play(Faults::hostile(7), COUNT).await, play(Faults::hostile(7), COUNT).await);
+    assert_ne!(play(Faults::hostile(7), COUNT).await.0, play(Faults::hostile(8), COUNT).await.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_fault_does_what_it_says() {
+    let certain = Faults::none();
+
+    let (came, counts) = play(Faults { duplicate: 1.0, ..certain }, 10).await;
+    assert_eq!((came.len(), counts.duplicated), (20, 10));
+
+    let (came, counts) = play(Faults { drop: 1.0, ..certain }, 10).await;
+    assert_eq!((came.len(), counts.dropped), (0, 10));
+
+    let (came, counts) = play(Faults { reorder: 0.5, ..certain }, 100).await;
+    assert!(!came.is_sorted() && came.len() == 100 && counts.reordered > 0);
+
+    let delay = Faults { delay: 0.5, delay_max: Duration::from_secs(60), ..certain };
+    let began = tokio::time::Instant::now();
+    let (came, counts) = play(delay, 100).await;
+    assert!(!came.is_sorted() && came.len() == 100 && counts.delayed > 0);
+    assert!(began.elapsed() > Duration::from_secs(30), "delays take their time");
+
+    let (came, counts) = play(Faults { publish_fails_before: 0.5, ..certain }, 100).await;
+    assert!(came.len() == 100 && counts.refused_before > 0, "refused before: nothing was accepted");
+
+    let (came, counts) = play(Faults { publish_fails_after_accept: 0.5, ..certain }, 100).await;
+    assert_eq!(came.len() as u64, 100 + counts.refused_after, "each error is one copy more");
+
+    let (came, counts) = play(Faults { ack_lost: 0.5, ..certain }, 100).await;
+    assert!(came.len() == 100 && counts.acks_lost > 0, "acked again while the lease lives");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_receive_loses_nothing() {
+    let queue = MemoryQueue::new();
+    let receiver = queue.subscribe(&subscription(), SubscriptionConfig::default()).await.unwrap();
+    for _ in 0..3 {
+        let waiting = receiver.receive(10, Duration::from_secs(20));
+        assert!(tokio::time::timeout(Duration::from_secs(1), waiting).await.is_err(), "nothing to receive");
+    }
+    queue.publisher().publish(subscription().topic(), vec![Message::new("a")]).await.remove(0).unwrap();
+    drop(receiver.receive(10, Duration::from_secs(20)));
+    assert_eq!(receiver.receive(10, Duration::ZERO).await.unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_stamped_by_the_clock() {
+    let queue = MemoryQueue::with(Clock::starting_at(5_000), 10);
+    let receiver: Arc<dyn Receiver> =
+        queue.subscribe(&subscription(), SubscriptionConfig::default()).await.unwrap();
+    tokio::time::advance(Duration::from_secs(2)).await;
+    queue.publisher().publish(subscription().topic(), vec![Message::new("a")]).await.remove(0).unwrap();
+    assert_eq!(receiver.receive(1, Duration::ZERO).await.unwrap()[0].published_at_ms, Some(7_000));
+}

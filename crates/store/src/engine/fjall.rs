@@ -1,0 +1,226 @@
+//! The embedded engine: [fjall](https://docs.rs/fjall), a log-structured merge tree in this process.
+//!
+//! A commit is one batch in its journal and one `fdatasync`. Measured against redb and SQLite with batches of 1,000
+//! and a sync each, it took 4 to 8 times as many inserts (see `docs/adr/0006-fjall.md`).
+
+use super::folder::{self, Folder};
+use super::{Batch, Durability, Engine, Lookup, Pair, Scan, Snapshot};
+use crate::error::{OpenError, StoreError};
+use crate::identity::{Marks, marks_key};
+use crate::store::{Setup, Store};
+use crate::world::World;
+use bytes::Bytes;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How the embedded engine uses its machine.
+#[derive(Debug, Clone, Copy)]
+pub struct FjallConfig {
+    /// Bytes of memory for blocks read from the disk.
+    pub cache_bytes: u64,
+    /// A group is refused while fewer bytes than this are free: the engine needs room to flush and compact, and one
+    /// that runs out in the middle of a write stops for good.
+    pub disk_free_bytes_min: u64,
+}
+
+impl Default for FjallConfig {
+    fn default() -> Self {
+        Self { cache_bytes: 64 << 20, disk_free_bytes_min: 256 << 20 }
+    }
+}
+
+/// An engine on a folder.
+pub struct Fjall {
+    database: Database,
+    rows: Keyspace,
+    config: FjallConfig,
+    path: PathBuf,
+    folder: Mutex<Folder>,
+}
+
+impl std::fmt::Debug for Fjall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fjall").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the store in a folder, which is made where it is missing.
+    pub fn open_fjall(
+        path: &Path,
+        config: FjallConfig,
+        world: Arc<dyn World>,
+        setup: &Setup,
+    ) -> Result<Self, OpenError> {
+        let engine = Fjall::open(path, config, &setup.service)?;
+        Self::open(engine, world, setup).map_err(|error| match error {
+            // The engine does not know its folder's name; people do.
+            OpenError::WrongService { found, wanted, .. } => {
+                OpenError::WrongService { path: path.to_owned(), found, wanted }
+            }
+            OpenError::Corrupt { detail, .. } => OpenError::Corrupt { path: path.to_owned(), detail },
+            OpenError::Io { source, .. } => OpenError::Io { path: path.to_owned(), source },
+            other => other,
+        })
+    }
+}
+
+impl Fjall {
+    /// Opens a folder for a service. A foreign, damaged or used one is refused and left as it was.
+    pub fn open(path: &Path, config: FjallConfig, service: &str) -> Result<Self, OpenError> {
+        let mut folder = Folder::claim(path, service)?;
+        let promised = folder.last_synced()?;
+        let copies = folder.copy_journals()?;
+        let opened = Self::open_database(&folder, config).and_then(|(database, rows)| {
+            let found = sequence_of(&rows)?;
+            if found < promised {
+                return Err(format!("group {promised} was acknowledged and only {found} are found"));
+            }
+            Ok((database, rows))
+        });
+        match opened {
+            Ok((database, rows)) => {
+                folder::forget(copies)?;
+                Ok(Self { database, rows, config, path: path.to_owned(), folder: Mutex::new(folder) })
+            }
+            Err(detail) => {
+                folder::restore(copies)?;
+                Err(OpenError::Corrupt { path: folder.path().to_owned(), detail })
+            }
+        }
+    }
+
+    fn open_database(folder: &Folder, config: FjallConfig) -> Result<(Database, Keyspace), String> {
+        // Hostile bytes have made the engine panic while it recovers; a damaged folder is an error, not a crash.
+        let open = || {
+            let database = Database::builder(folder.db()).cache_size(config.cache_bytes).open()?;
+            let rows = database.keyspace("rows", KeyspaceCreateOptions::default)?;
+            Ok((database, rows))
+        };
+        match std::panic::catch_unwind(open) {
+            Ok(opened) => opened.map_err(|error: fjall::Error| describe(&error)),
+            Err(_) => Err("the engine could not read its files".to_owned()),
+        }
+    }
+
+    fn refuse_a_full_disk(&self, batch: &Batch) -> Result<(), StoreError> {
+        let stat = rustix::fs::statvfs(&self.path).map_err(|error| StoreError::Engine(error.to_string().into()))?;
+        let free_bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let batch_bytes: usize = batch.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len)).sum();
+        let needed_bytes =
+            self.config.disk_free_bytes_min.saturating_add(u64::try_from(batch_bytes).unwrap_or(u64::MAX));
+        if free_bytes < needed_bytes {
+            return Err(StoreError::DiskFull { free_bytes, needed_bytes });
+        }
+        Ok(())
+    }
+}
+
+fn sequence_of(rows: &Keyspace) -> Result<u64, String> {
+    let bytes = rows.get(marks_key()).map_err(|error| describe(&error))?;
+    let Some(bytes) = bytes else { return Ok(0) };
+    let marks: Marks = serde_json::from_slice(&bytes).map_err(|error| format!("its marks cannot be read: {error}"))?;
+    Ok(marks.sequence)
+}
+
+/// The engine's errors print as code; people read words.
+fn describe(error: &fjall::Error) -> String {
+    match error {
+        fjall::Error::Io(error) => error.to_string(),
+        fjall::Error::Storage(error) => format!("a stored block is unreadable ({error})"),
+        fjall::Error::JournalRecovery(_) => "a checksum in its journal does not match".to_owned(),
+        fjall::Error::InvalidVersion(_) => "its files are of a version that is not known".to_owned(),
+        fjall::Error::Decompress(_) | fjall::Error::InvalidTrailer | fjall::Error::InvalidTag(_) => {
+            "a stored block does not decode".to_owned()
+        }
+        fjall::Error::Poisoned => "an earlier write failed".to_owned(),
+        fjall::Error::Locked => "its database is in use".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn failed(error: &fjall::Error) -> StoreError {
+    StoreError::Engine(describe(error).into())
+}
+
+impl Engine for Fjall {
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError> {
+        Ok(Arc::new(FjallSnapshot { snapshot: self.database.snapshot(), rows: self.rows.clone() }))
+    }
+
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        self.refuse_a_full_disk(&batch)?;
+        let sequence = batch
+            .get(&marks_key())
+            .and_then(Option::as_ref)
+            .and_then(|bytes| serde_json::from_slice::<Marks>(bytes).ok())
+            .map(|marks| marks.sequence);
+        let mode = match durability {
+            Durability::Synced => PersistMode::SyncData,
+            Durability::Relaxed => PersistMode::Buffer,
+        };
+        let mut write = self.database.batch().durability(Some(mode));
+        for (key, value) in batch {
+            match value {
+                // Copied out of its buffer: the engine's own slices are of another kind.
+                Some(value) => write.insert(&self.rows, key, value.as_ref()),
+                None => write.remove(&self.rows, key),
+            }
+        }
+        // Whether the bytes of a failed commit reached the disk cannot be known: only recovery may decide.
+        write.commit().map_err(|error| StoreError::Stopped { reason: describe(&error).into() })?;
+        if let (Durability::Synced, Some(sequence)) = (durability, sequence) {
+            let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+            // A mark that is too old is harmless, so its failure must not turn a written group into a refused one.
+            if let Err(error) = folder.note_synced(sequence) {
+                tracing::warn!(%error, path = %self.path.display(), "could not note the synced group");
+            }
+        }
+        Ok(())
+    }
+}
+
+struct FjallSnapshot {
+    snapshot: fjall::Snapshot,
+    rows: Keyspace,
+}
+
+impl std::fmt::Debug for FjallSnapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FjallSnapshot").finish_non_exhaustive()
+    }
+}
+
+impl FjallSnapshot {
+    fn read(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let value = self.snapshot.get(&self.rows, key).map_err(|error| failed(&error))?;
+        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+    }
+}
+
+impl Snapshot for FjallSnapshot {
+    fn get(&self, key: &[u8]) -> Result<Lookup, StoreError> {
+        self.read(key).map(Lookup::Known)
+    }
+
+    fn load(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        keys.iter().map(|key| self.read(key)).collect()
+    }
+
+    fn scan(&self, scan: &Scan) -> Result<Vec<Pair>, StoreError> {
+        if scan.is_empty() {
+            return Ok(Vec::new());
+        }
+        let range = self.snapshot.range(&self.rows, (scan.from.clone(), scan.to.clone()));
+        let pair = |guard: fjall::Guard| {
+            let (key, value) = guard.into_inner().map_err(|error| failed(&error))?;
+            Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
+        };
+        if scan.reverse {
+            range.rev().take(scan.limit).map(pair).collect()
+        } else {
+            range.take(scan.limit).map(pair).collect()
+        }
+    }
+}

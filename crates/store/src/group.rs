@@ -1,0 +1,212 @@
+//! Group commit: many waiting functions, one commit, then all answers.
+//!
+//! The group's functions run one after the other over one snapshot and what the group has written so far. One that
+//! refuses is rolled back alone. Nothing is answered, not even a refusal (it may rest on a neighbour's row), before
+//! the commit has returned: an answer is as visible as a row.
+
+use crate::engine::{Batch, Durability, Engine};
+use crate::error::StoreError;
+use crate::identity::{Identity, Marks, marks_key};
+use crate::key::OUTBOX_TAG;
+use crate::shared::Shared;
+use crate::view::{Group, View};
+use crate::world::World;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// The most writes in one group.
+pub const GROUP_WRITES_MAX: usize = 1024;
+/// The most writes that wait for their group; the next ones wait for a place (backpressure).
+pub const WAITING_WRITES_MAX: usize = 4096;
+/// How often a function may be run again since it missed rows.
+pub const ROUNDS_MAX: usize = 16;
+
+/// How one run of a function ended. A result is kept by its job until the commit.
+#[derive(Debug)]
+pub(crate) enum Ran {
+    /// It wrote (perhaps nothing) and has its answer.
+    Done,
+    /// It refused: no write of it is kept.
+    Refused,
+    /// It missed rows.
+    Missed,
+    /// The store failed it.
+    Failed(StoreError),
+}
+
+/// A waiting function and whoever waits for it.
+pub(crate) trait Job: Send {
+    fn durability(&self) -> Durability;
+    fn run(&mut self, view: &mut View<'_>) -> Ran;
+    fn settle(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+/// What goes to the committer.
+pub(crate) enum Order {
+    Write(Box<dyn Job>),
+    /// Finish what came before, then stop.
+    Close(oneshot::Sender<()>),
+}
+
+/// The one writer of a store: runs groups, one at a time.
+pub struct Committer {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) world: Arc<dyn World>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) marks: Marks,
+    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) shared: Arc<Shared>,
+    /// A relaxed commit has not been followed by a synced one.
+    pub(crate) unsynced: bool,
+    pub(crate) stopped: Option<StoreError>,
+}
+
+impl std::fmt::Debug for Committer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Committer").field("engine", &self.engine).field("marks", &self.marks).finish_non_exhaustive()
+    }
+}
+
+impl Committer {
+    /// Commits groups until the store is closed or dropped. Blocks: give it a thread.
+    pub fn run(mut self) {
+        while let Some(first) = self.orders.blocking_recv() {
+            if let Some(closed) = self.commit_waiting(first) {
+                drop(self);
+                // Whoever closed the store may have gone: then nobody waits.
+                closed.send(()).unwrap_or_default();
+                return;
+            }
+        }
+    }
+
+    /// Commits one group of what waits now; false where nothing does. For whoever decides the order of everything.
+    pub fn step(&mut self) -> bool {
+        let Ok(first) = self.orders.try_recv() else { return false };
+        if let Some(closed) = self.commit_waiting(first) {
+            self.orders.close();
+            closed.send(()).unwrap_or_default();
+        }
+        true
+    }
+
+    /// Commits `first` and what waits behind it; answers the closer if one was among them.
+    fn commit_waiting(&mut self, first: Order) -> Option<oneshot::Sender<()>> {
+        let mut jobs = Vec::new();
+        let mut next = Some(first);
+        let mut closer = None;
+        while let Some(order) = next.take() {
+            match order {
+                Order::Write(job) => jobs.push(job),
+                Order::Close(sender) => {
+                    closer = Some(sender);
+                    break;
+                }
+            }
+            if jobs.len() < GROUP_WRITES_MAX {
+                next = self.orders.try_recv().ok();
+            }
+        }
+        if !jobs.is_empty() {
+            self.commit_group(jobs);
+        }
+        closer
+    }
+
+    fn commit_group(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        metrics::histogram!("antiphon_store_group_writes", "service" => self.identity.service.clone())
+            .record(u32::try_from(jobs.len()).unwrap_or(u32::MAX));
+        let durability = jobs.iter().map(|job| job.durability()).max().unwrap_or(Durability::Synced);
+        let (outcomes, committed) = match self.run_group(&mut jobs) {
+            Ok((outcomes, group)) => (outcomes, self.commit(group, durability)),
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        let mut outcomes = outcomes.into_iter();
+        for job in jobs {
+            let own = outcomes.next().unwrap_or(Ok(()));
+            job.settle(committed.clone().and(own));
+        }
+    }
+
+    /// Runs every job, again where it missed rows, over one snapshot. An outcome a job: `Err` where the store failed it.
+    #[expect(clippy::type_complexity, reason = "used once, right below its only caller")]
+    fn run_group(
+        &self,
+        jobs: &mut [Box<dyn Job>],
+    ) -> Result<(Vec<Result<(), StoreError>>, Group), StoreError> {
+        let mut group = Group {
+            snapshot: self.engine.snapshot()?,
+            loaded: BTreeMap::new(),
+            written: Batch::new(),
+            clock: self.marks.clock(self.identity.replica),
+            identity: Arc::clone(&self.identity),
+            now_ms: self.world.now_ms(),
+            sequence: self.marks.sequence + 1,
+        };
+        let mut outcomes: Vec<_> = jobs.iter().map(|_| Err(StoreError::Unsettled { rounds: ROUNDS_MAX })).collect();
+        let mut waiting: Vec<_> = jobs.iter_mut().zip(&mut outcomes).collect();
+        for _ in 0..ROUNDS_MAX {
+            let mut missing = BTreeSet::new();
+            waiting.retain_mut(|(job, outcome)| {
+                let mut view = View::new(&mut group);
+                match job.run(&mut view) {
+                    Ran::Done => {
+                        view.keep();
+                        **outcome = Ok(());
+                        false
+                    }
+                    Ran::Refused => {
+                        **outcome = Ok(());
+                        false
+                    }
+                    Ran::Failed(error) => {
+                        **outcome = Err(error);
+                        false
+                    }
+                    Ran::Missed => {
+                        missing.extend(view.discard());
+                        true
+                    }
+                }
+            });
+            if waiting.is_empty() {
+                break;
+            }
+            let keys: Vec<_> = missing.into_iter().collect();
+            let values = group.snapshot.load(&keys)?;
+            group.loaded.extend(keys.into_iter().zip(values));
+        }
+        Ok((outcomes, group))
+    }
+
+    fn commit(&mut self, group: Group, durability: Durability) -> Result<(), StoreError> {
+        let Group { written: mut batch, clock, snapshot, sequence, .. } = group;
+        drop(snapshot);
+        // Nothing to write, and nothing that a synced answer could rest on is still in the air.
+        if batch.is_empty() && !(durability == Durability::Synced && self.unsynced) {
+            return Ok(());
+        }
+        if let Some(error) = &self.stopped {
+            return Err(error.clone());
+        }
+        let marks = Marks { high: clock.high(), ahead: clock.ahead(), sequence };
+        let bytes = serde_json::to_vec(&marks).map_err(|error| StoreError::Engine(error.to_string().into()))?;
+        batch.insert(marks_key(), Some(bytes.into()));
+        let outbox: Vec<_> = batch
+            .range(vec![OUTBOX_TAG]..vec![OUTBOX_TAG + 1])
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        if let Err(error) = self.engine.commit(batch, durability) {
+            if matches!(error, StoreError::Stopped { .. }) {
+                tracing::error!(%error, service = %self.identity.service, "no more writes are taken");
+                self.stopped = Some(error.clone());
+            }
+            return Err(error);
+        }
+        self.marks = marks;
+        self.unsynced = durability == Durability::Relaxed;
+        self.shared.committed(sequence, &outbox);
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! What a function inside [`crate::Store::write`] sees and changes.
+
+use crate::engine::{Batch, Lookup, Snapshot};
+use crate::error::{StoreError, ViewError};
+use crate::identity::Identity;
+use crate::key::{self, KEY_BYTES_MAX, Row};
+use crate::outbox;
+use bytes::Bytes;
+use lattice::{Clock, Lattice, OwnedTallies, ReplicaId, Stamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A row before and after a join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined<S> {
+    /// What was stored; bottom where there was no row.
+    pub before: S,
+    /// What is stored now.
+    pub after: S,
+    /// True when the row grew: only then was anything written.
+    pub grew: bool,
+}
+
+/// The rows of one waiting group: a snapshot, what was loaded beside it, and what the group wrote so far.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) snapshot: Arc<dyn Snapshot>,
+    pub(crate) loaded: BTreeMap<Vec<u8>, Option<Bytes>>,
+    pub(crate) written: Batch,
+    pub(crate) clock: Clock,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) now_ms: u64,
+    pub(crate) sequence: u64,
+}
+
+/// A function's window on the store: it reads what is committed and what it wrote itself, and writes what will be
+/// committed with its group.
+///
+/// A function may be run more than once, so it must do nothing but read and write its view. Every method that can
+/// miss a row returns [`ViewError`]: pass it on with `?` and the store will load the row and run the function again.
+#[derive(Debug)]
+pub struct View<'g> {
+    group: &'g mut Group,
+    written: Batch,
+    missing: BTreeSet<Vec<u8>>,
+}
+
+impl<'g> View<'g> {
+    pub(crate) fn new(group: &'g mut Group) -> Self {
+        Self { group, written: Batch::new(), missing: BTreeSet::new() }
+    }
+
+    /// Makes the function's writes the group's.
+    pub(crate) fn keep(mut self) {
+        self.group.written.append(&mut self.written);
+    }
+
+    /// Forgets the function's writes; what it missed is what has to be loaded.
+    pub(crate) fn discard(self) -> BTreeSet<Vec<u8>> {
+        self.missing
+    }
+
+    /// Milliseconds since the Unix epoch, the same for the whole group.
+    pub fn now_ms(&self) -> u64 {
+        self.group.now_ms
+    }
+
+    /// The replica that writes.
+    pub fn replica(&self) -> ReplicaId {
+        self.group.identity.replica
+    }
+
+    /// The tallies that this replica writes.
+    pub fn owned(&self) -> &OwnedTallies {
+        &self.group.identity.owned
+    }
+
+    /// A stamp above every one that this lane minted, and above `above`, the stamp of what is being changed.
+    pub fn mint(&mut self, above: Option<Stamp>) -> Stamp {
+        self.group.clock.mint(self.group.now_ms, above)
+    }
+
+    /// Hears of a stamp minted elsewhere, so that the next one minted here is above it. One from a clock that runs too
+    /// far ahead is merged all the same (refusing would diverge), does not drag ours, and raises the alarm.
+    pub fn observe(&mut self, remote: Stamp) {
+        if let Err(error) = self.group.clock.observe(remote, self.group.now_ms) {
+            metrics::counter!("antiphon_clock_ahead_total").increment(1);
+            tracing::warn!(stamp = %remote, %error, "a remote clock runs ahead: check its time source");
+        }
+    }
+
+    /// The bytes at a key.
+    pub fn bytes(&mut self, key: &[u8]) -> Result<Option<Bytes>, ViewError> {
+        let layers = [&self.written, &self.group.written, &self.group.loaded];
+        if let Some(value) = layers.iter().find_map(|layer| layer.get(key)) {
+            return Ok(value.clone());
+        }
+        match self.group.snapshot.get(key)? {
+            Lookup::Known(value) => Ok(value),
+            Lookup::Unloaded => {
+                self.missing.insert(key.to_vec());
+                Err(ViewError::Miss)
+            }
+        }
+    }
+
+    /// Says which rows the function is going to read, so that an engine across a network loads them in one round trip
+    /// instead of one after the other. Optional; costs nothing where rows are at hand.
+    pub fn expect_keys(&mut self, keys: impl IntoIterator<Item = Vec<u8>>) -> Result<(), ViewError> {
+        let mut missed = false;
+        for key in keys {
+            match self.bytes(&key) {
+                Ok(_) => {}
+                Err(ViewError::Miss) => missed = true,
+                Err(error) => return Err(error),
+            }
+        }
+        if missed { Err(ViewError::Miss) } else { Ok(()) }
+    }
+
+    /// A row's state.
+    pub fn get<R: Row>(&mut self, key: &R::Key) -> Result<Option<R::State>, ViewError> {
+        let key = key::of::<R>(key);
+        match self.bytes(&key)? {
+            Some(bytes) => decode::<R>(&key, &bytes).map(Some).map_err(ViewError::from),
+            None => Ok(None),
+        }
+    }
+
+    /// Joins a delta into a row. **The** way to change a row: there is no other.
+    pub fn join<R: Row>(&mut self, key: &R::Key, delta: R::State) -> Result<Joined<R::State>, ViewError> {
+        let before = self.get::<R>(key)?.unwrap_or_default();
+        let mut after = before.clone();
+        let grew = after.join(delta);
+        if grew {
+            let key = key::of::<R>(key);
+            let bytes = encode::<R>(&key, &after)?;
+            self.set(key, bytes);
+        }
+        Ok(Joined { before, after, grew })
+    }
+
+    /// Writes plain bytes: index rows, and other derived facts that are no lattice.
+    pub fn set(&mut self, key: Vec<u8>, value: impl Into<Bytes>) {
+        assert!(key.len() <= KEY_BYTES_MAX, "a key of {} bytes: layouts are of bounded length", key.len());
+        self.written.insert(key, Some(value.into()));
+    }
+
+    /// Removes plain bytes.
+    pub fn remove(&mut self, key: Vec<u8>) {
+        self.written.insert(key, None);
+    }
+
+    /// Marks a row to be announced on `topic`, as it is when the relay comes to it.
+    pub fn mark<R: Row>(&mut self, topic: &'static str, key: &R::Key) -> Result<(), ViewError> {
+        let mark = outbox::mark_key(topic, &key::of::<R>(key));
+        let waiting = self.bytes(&mark)?.and_then(|bytes| outbox::parse_value(&bytes));
+        let since_ms = waiting.map_or(self.group.now_ms, |(_, since_ms)| since_ms);
+        self.set(mark, outbox::value(self.group.sequence, since_ms));
+        Ok(())
+    }
+
+    /// Clears a mark if it is still at `version`: a row that moved since then stays marked.
+    pub fn clear_mark(&mut self, mark: &outbox::Mark) -> Result<(), ViewError> {
+        let key = outbox::mark_key(&mark.topic, &mark.row);
+        let stored = self.bytes(&key)?.and_then(|bytes| outbox::parse_value(&bytes));
+        if stored.is_some_and(|(version, _)| version == mark.version) {
+            self.remove(key);
+        }
+        Ok(())
+    }
+}
+
+/// Reads a stored row.
+pub(crate) fn decode<R: Row>(key: &[u8], bytes: &[u8]) -> Result<R::State, StoreError> {
+    serde_json::from_slice(bytes).map_err(|error| corrupt(R::NAME, key, &error.to_string()))
+}
+
+fn encode<R: Row>(key: &[u8], state: &R::State) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(state).map_err(|error| corrupt(R::NAME, key, &error.to_string()))
+}
+
+pub(crate) fn corrupt(row: &'static str, key: &[u8], detail: &str) -> StoreError {
+    use std::fmt::Write;
+    let key = key.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap_or_else(|_| unreachable!("writing to a string cannot fail"));
+        hex
+    });
+    StoreError::Corrupt { row, key, detail: detail.to_owned() }
+}
