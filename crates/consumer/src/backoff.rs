@@ -41,7 +41,8 @@ mod tests {
     #[test]
     fn doubles_up_to_its_cap() {
         let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
-        let ceilings: Vec<_> = [0, 1, 2, 3, 4, 5, 33, u32::MAX].map(|n| backoff.ceiling(n).as_millis()).into();
+        let ceilings: Vec<_> =
+            [0, 1, 2, 3, 4, 5, 33, u32::MAX].map(|n| backoff.ceiling(n).as_millis()).into();
         assert_eq!(ceilings, [100, 100, 200, 400, 800, 1_000, 1_000, 1_000]);
     }
 

@@ -46,11 +46,16 @@ pub trait Handler<M = Message>: Send + Sync {
     ///
     /// Errors: [`HandlerError::Retry`], which every error becomes through `?`, hands it out again after a growing delay;
     /// [`HandlerError::Poison`] puts it aside with its reason.
-    fn handle(&self, message: &M, context: &Context) -> impl Future<Output = Result<(), HandlerError>> + Send;
+    fn handle(&self, message: &M, context: &Context)
+    -> impl Future<Output = Result<(), HandlerError>> + Send;
 }
 
 impl<M: Sync, H: Handler<M> + ?Sized> Handler<M> for Arc<H> {
-    fn handle(&self, message: &M, context: &Context) -> impl Future<Output = Result<(), HandlerError>> + Send {
+    fn handle(
+        &self,
+        message: &M,
+        context: &Context,
+    ) -> impl Future<Output = Result<(), HandlerError>> + Send {
         (**self).handle(message, context)
     }
 }
@@ -148,7 +153,11 @@ where
     F: Fn(M, Context) -> Fut + Send + Sync,
     Fut: Future<Output = Result<(), HandlerError>> + Send,
 {
-    fn handle(&self, message: &M, context: &Context) -> impl Future<Output = Result<(), HandlerError>> + Send {
+    fn handle(
+        &self,
+        message: &M,
+        context: &Context,
+    ) -> impl Future<Output = Result<(), HandlerError>> + Send {
         (self.function)(message.clone(), context.clone())
     }
 }

@@ -26,7 +26,7 @@ impl<H> Layer<H> for Identity {
     }
 }
 
-/// Two layers, or stacks of them, one around the other; see [`layers!`](crate::layers).
+/// Two layers, or stacks of them, one around the other; see [`layers!`](macro@crate::layers).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Stack<Outer, Inner> {
     outer: Outer,

@@ -7,15 +7,15 @@ mod retry;
 mod timeout;
 mod trace;
 
-pub use catch_panic::{CatchPanic, CatchPanicHandler};
 pub(crate) use catch_panic::catching;
+pub use catch_panic::{CatchPanic, CatchPanicHandler};
 pub use dead_letter::{DeadLetterAfter, DeadLetterAfterHandler};
 pub use metrics::{Metrics, MetricsHandler};
 pub use retry::{Retry, RetryHandler};
 pub use timeout::{Timeout, TimeoutError, TimeoutHandler};
 pub use trace::{Trace, TraceHandler};
 
-use crate::{Layer, Stack, layers};
+use crate::{Layer, layers};
 
 /// The layers that a consumer should have: [`Trace`], [`Metrics`], [`CatchPanic`], [`Retry`], the first outermost. So one
 /// span and one measurement cover all tries, and a panic in a retry is caught too. (Keeping the lease alive is the
@@ -30,16 +30,12 @@ impl DefaultStack {
     pub fn new(seed: u64) -> Self {
         Self { seed }
     }
-
-    fn stack(&self) -> Stack<Trace, Stack<Metrics, Stack<CatchPanic, Stack<Retry, crate::Identity>>>> {
-        layers![Trace, Metrics, CatchPanic, Retry::new(self.seed)]
-    }
 }
 
 impl<H> Layer<H> for DefaultStack {
     type Handler = TraceHandler<MetricsHandler<CatchPanicHandler<RetryHandler<H>>>>;
 
     fn layer(&self, inner: H) -> Self::Handler {
-        self.stack().layer(inner)
+        layers![Trace, Metrics, CatchPanic, Retry::new(self.seed)].layer(inner)
     }
 }

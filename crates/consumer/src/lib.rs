@@ -1,4 +1,60 @@
-//! Consumers.
+//! Runs handlers on the messages of any queue.
+//!
+//! A handler is an async function of a message. The [`Pump`] receives messages, runs the handler on each in a task of its
+//! own, keeps their leases alive for as long as that takes and until the ack is confirmed, acks what succeeded, gives
+//! back what failed, puts aside what is poison, and stops gracefully. [`Layer`]s put behaviour around handlers, a
+//! [`Router`] chooses among them by the type of a `CloudEvent`, and any tower service [is one too](tower_handler).
+//!
+//! It knows nothing of Antiphon but its queue port, and is usable with any [`queue::Queue`].
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use antiphon_consumer::{Context, DefaultStack, Layer, Pump, handler_fn};
+//! use queue::{MemoryQueue, Message, Queue, Subscription, SubscriptionConfig};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let queue = MemoryQueue::new();
+//! let subscription: Subscription = "comments.tallies/stories/eu-1".parse()?;
+//! let receiver = queue.subscribe(&subscription, SubscriptionConfig::default()).await?;
+//!
+//! for answer in queue.publisher().publish(subscription.topic(), vec![Message::new("5 comments")]).await {
+//!     answer?;
+//! }
+//!
+//! // The handler *is* the merge: duplicates, retries and any order do it no harm.
+//! let merge = handler_fn(|message: Message, context: Context| async move {
+//!     let text = std::str::from_utf8(&message.body)?;
+//!     println!("{}: {text}, received {} times", context.subscription, context.receive_count);
+//!     Ok(())
+//! });
+//!
+//! let pump = Pump::builder(receiver, DefaultStack::new(42).layer(merge)).permits(64).build();
+//! let summary = pump.run(tokio::time::sleep(Duration::from_secs(1))).await;
+//! assert_eq!((summary.received, summary.acked), (1, 1));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Map
+//! | file | what |
+//! |---|---|
+//! | `handler` | the contract of a handler; [`handler_fn`], [`BoxHandler`] |
+//! | `context`, `cancel` | what a handler is told beside the message; the token that stops it |
+//! | `error` | retry or poison: how a handler fails |
+//! | `layer`, [`mod@layers`] | handler in, handler out; trace, metrics, catch panic, retry, timeout, dead letter |
+//! | `router` | routing on the type of an event |
+//! | `tower_adapter` | tower services as handlers |
+//! | `pump` | the loop; beside it `lease` (keeping), `ack` (settling), `flight` (what is held) |
+//! | `dead_letters` | where poison goes |
+//! | `backoff` | how long to wait before trying again |
+//!
+//! # What it never does
+//! It never acks what no handler finished, and never drops what one did: an ack that fails is repeated while the lease
+//! lives. It never holds more messages than its permits. It gives no message up by itself: only a handler, or a layer
+//! that it asked for, calls one poison. It reads no clock, environment or randomness: time is tokio's (which tests
+//! pause), the wall clock and the seed of all jitter are given to it.
 
 mod backoff;
 mod cancel;
@@ -21,8 +77,8 @@ pub use handler::{BoxHandler, Handler, HandlerFn, handler_fn};
 pub use layer::{Identity, Layer, Stack};
 pub use layers::DefaultStack;
 pub use pump::{
-    ACK_BATCH_MAX, ACK_WAIT_MAX, CANCEL_GRACE_DEFAULT, CLOSE_MAX, DRAIN_DEFAULT, Gauge, PERMITS_DEFAULT, Pump,
-    PumpBuilder, Summary,
+    ACK_BATCH_MAX, ACK_WAIT_MAX, CANCEL_GRACE_DEFAULT, CLOSE_MAX, DRAIN_DEFAULT, Gauge, PERMITS_DEFAULT,
+    Pump, PumpBuilder, Summary,
 };
 pub use router::{Router, UnknownType};
 pub use tower_adapter::{Request, TowerHandler, tower_handler};

@@ -102,8 +102,6 @@ pub struct Pump<H> {
     dropped: BTreeSet<u64>,
     calls: FuturesUnordered<BoxFuture<'static, Done>>,
     receiving: Option<BoxFuture<'static, Result<Vec<Delivery>, QueueError>>>,
-    /// Permits that `receiving` may use.
-    receiving_max: usize,
     /// Receives that failed in a row, and when the next may begin.
     receive_failures: u32,
     receive_at: Instant,
@@ -150,7 +148,6 @@ impl<H: Handler + 'static> Pump<H> {
             dropped: BTreeSet::new(),
             calls: FuturesUnordered::new(),
             receiving: None,
-            receiving_max: 0,
             receive_failures: 0,
             receive_at: Instant::now(),
             acks: Vec::new(),
@@ -229,7 +226,6 @@ impl<H: Handler + 'static> Pump<H> {
             return;
         }
         let receiver = Arc::clone(&self.receiver);
-        self.receiving_max = max;
         self.receiving = Some(Box::pin(async move { receiver.receive(max, wait).await }));
     }
 

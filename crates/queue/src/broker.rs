@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use crate::rows::{Rows, Stored, dead_letter_id, dead_letter_number, unknown};
 use crate::schedule::Schedule;
 use crate::{
-    BoxFuture, Clock, DEAD_LETTERS_PAGE_MAX, DeadLetter, DeadLetterId, Depth, LEASE_MAX, Message, PublishError,
-    Publisher, QueueError, Receiver, Subscription, SubscriptionConfig, Topic,
+    BoxFuture, Clock, DEAD_LETTERS_PAGE_MAX, DeadLetter, DeadLetterId, Depth, LEASE_MAX, Message,
+    PublishError, Publisher, QueueError, Receiver, Subscription, SubscriptionConfig, Topic,
 };
 
 mod receiver;
@@ -131,7 +131,11 @@ impl<R: Rows> Broker<R> {
         Ok(found.into_iter().map(letter).collect())
     }
 
-    pub(crate) async fn redrive(&self, subscription: &Subscription, limit: usize) -> Result<usize, QueueError> {
+    pub(crate) async fn redrive(
+        &self,
+        subscription: &Subscription,
+        limit: usize,
+    ) -> Result<usize, QueueError> {
         let line = self.line(subscription)?;
         let limit = limit.min(DEAD_LETTERS_PAGE_MAX);
         let redriven = self.rows.redrive(subscription, limit, self.clock.now_ms()).await?;
@@ -140,7 +144,8 @@ impl<R: Rows> Broker<R> {
     }
 
     async fn publish(&self, topic: &Topic, batch: Vec<Message>) -> Vec<Result<(), PublishError>> {
-        let lines: Vec<_> = self.lines().values().filter(|line| line.subscription.topic() == topic).cloned().collect();
+        let lines: Vec<_> =
+            self.lines().values().filter(|line| line.subscription.topic() == topic).cloned().collect();
         let published_at_ms = self.clock.now_ms();
         let checked: Vec<_> = batch.iter().map(Message::check_size).collect();
         let messages = batch.into_iter().zip(&checked).filter(|(_, checked)| checked.is_ok());

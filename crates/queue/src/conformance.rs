@@ -13,8 +13,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    AckError, BoxFuture, Delivery, ENVELOPE_BYTES_MAX, Lease, Message, PublishError, Publisher, Queue, QueueError,
-    Receiver, Subscription, SubscriptionConfig,
+    AckError, BoxFuture, Delivery, ENVELOPE_BYTES_MAX, Lease, Message, PublishError, Publisher, Queue,
+    QueueError, Receiver, Subscription, SubscriptionConfig,
 };
 
 mod durable;
@@ -155,8 +155,10 @@ async fn ack(receiver: &dyn Receiver, deliveries: &[Delivery]) {
 }
 
 fn bodies(deliveries: &[Delivery]) -> Vec<String> {
-    let mut bodies: Vec<_> =
-        deliveries.iter().map(|delivery| String::from_utf8_lossy(&delivery.message.body).into_owned()).collect();
+    let mut bodies: Vec<_> = deliveries
+        .iter()
+        .map(|delivery| String::from_utf8_lossy(&delivery.message.body).into_owned())
+        .collect();
     bodies.sort();
     bodies
 }

@@ -47,7 +47,11 @@ impl EmbeddedQueue {
     }
 
     /// Like [`open`](Self::open), with another bound on the messages of one subscription.
-    pub async fn open_with(folder: &Path, world: Arc<dyn World>, messages_max: u64) -> Result<Self, QueueError> {
+    pub async fn open_with(
+        folder: &Path,
+        world: Arc<dyn World>,
+        messages_max: u64,
+    ) -> Result<Self, QueueError> {
         let opened = Store::open_fjall(folder, FjallConfig::default(), world, &Setup::of(SERVICE));
         let store = opened.map_err(|error: OpenError| QueueError::broken(error))?;
         Self::on(store, messages_max).await

@@ -174,7 +174,8 @@ impl Envelope {
             return Err(invalid("time", "is no RFC 3339 timestamp"));
         }
         for (name, value) in &self.extensions {
-            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+            {
                 return Err(invalid(name, "has a name that is not made of a-z and 0-9"));
             }
             if KNOWN.contains(&name.as_str()) {

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::{
-    BoxFuture, DeadLetter, DeadLetterId, Depth, Message, PublishError, Publisher, Queue, QueueError, Receiver,
-    Subscription, SubscriptionConfig, Topic,
+    BoxFuture, DeadLetter, DeadLetterId, Depth, Message, PublishError, Publisher, Queue, QueueError,
+    Receiver, Subscription, SubscriptionConfig, Topic,
 };
 
 mod receiver;
@@ -58,7 +58,7 @@ impl Faults {
             duplicate: 0.2,
             reorder: 0.3,
             delay: 0.2,
-            delay_max: Duration::from_secs(60),
+            delay_max: Duration::from_mins(1),
             publish_fails_before: 0.1,
             publish_fails_after_accept: 0.1,
             drop: 0.0,
@@ -232,7 +232,8 @@ impl Publisher for FaultyPublisher {
         Box::pin(async move {
             let fates: Vec<Fate> = batch.iter().map(|_| self.draw()).collect();
             let copies = batch.into_iter().zip(&fates);
-            let copies = copies.flat_map(|(message, fate)| std::iter::repeat_n(message, fate.copies)).collect();
+            let copies =
+                copies.flat_map(|(message, fate)| std::iter::repeat_n(message, fate.copies)).collect();
             let mut accepted = self.inner.publish(topic, copies).await.into_iter();
             let answer = |fate: Fate| {
                 for copy in accepted.by_ref().take(fate.copies).collect::<Vec<_>>() {

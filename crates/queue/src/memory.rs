@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::broker::{Broker, MESSAGES_MAX};
-use crate::rows::{Buried, Burial, Rows, Stored, Totals, unknown};
+use crate::rows::{Burial, Buried, Rows, Stored, Totals, unknown};
 use crate::{
     BoxFuture, Clock, DeadLetter, DeadLetterId, Depth, Publisher, QueueError, Receiver, Subscription,
     SubscriptionConfig,
@@ -92,8 +92,7 @@ impl Rows for MemoryRows {
         let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
         let mut accepted = Vec::with_capacity(messages.len());
         for stored in messages {
-            let mut targets =
-                subscriptions.iter().filter_map(|name| shelves.get(name)).map(Shelf::total);
+            let mut targets = subscriptions.iter().filter_map(|name| shelves.get(name)).map(Shelf::total);
             let fits = targets.all(|total| total < self.messages_max);
             if fits {
                 for name in &subscriptions {
@@ -118,7 +117,11 @@ impl Rows for MemoryRows {
         })
     }
 
-    async fn read(&self, subscription: &Subscription, numbers: &[u64]) -> Result<Vec<(u64, Stored)>, QueueError> {
+    async fn read(
+        &self,
+        subscription: &Subscription,
+        numbers: &[u64],
+    ) -> Result<Vec<(u64, Stored)>, QueueError> {
         self.shelf(subscription, |shelf| {
             let found = |number: &u64| shelf.live.get(number).map(|stored| (*number, stored.clone()));
             numbers.iter().filter_map(found).collect()
@@ -173,7 +176,12 @@ impl Rows for MemoryRows {
         })
     }
 
-    async fn redrive(&self, subscription: &Subscription, limit: usize, now_ms: u64) -> Result<usize, QueueError> {
+    async fn redrive(
+        &self,
+        subscription: &Subscription,
+        limit: usize,
+        now_ms: u64,
+    ) -> Result<usize, QueueError> {
         self.shelf(subscription, |shelf| {
             let mut redriven = 0;
             while redriven < limit

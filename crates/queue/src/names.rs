@@ -13,7 +13,7 @@ pub const NAME_CHARS_MAX: usize = 64;
 pub const LEASE_DEFAULT: Duration = Duration::from_secs(30);
 
 /// Longest lease and longest delay of a nack: SQS forgets nothing for longer.
-pub const LEASE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+pub const LEASE_MAX: Duration = Duration::from_hours(12);
 
 /// A name that no broker can accept. **Fix your request.**
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

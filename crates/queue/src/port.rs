@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    AckError, Delivery, Lease, Message, PublishError, QueueError, Receipt, Subscription, SubscriptionConfig, Topic,
+    AckError, Delivery, Lease, Message, PublishError, QueueError, Receipt, Subscription, SubscriptionConfig,
+    Topic,
 };
 
 /// A boxed future that may move between threads.
@@ -94,7 +95,11 @@ pub trait Receiver: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Vec<Result<Lease, AckError>>>;
 
     /// Never to be handed out again, but kept with `reason`. Returns when it is as safe as a published message.
-    fn dead_letter<'a>(&'a self, receipt: &'a Receipt, reason: &'a str) -> BoxFuture<'a, Result<(), AckError>>;
+    fn dead_letter<'a>(
+        &'a self,
+        receipt: &'a Receipt,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<(), AckError>>;
 
     /// How much there is. Brokers count approximately; the numbers of one answer need not belong to one instant.
     fn depth(&self) -> BoxFuture<'_, Result<Depth, QueueError>>;

@@ -33,7 +33,8 @@ pub fn parse(text: &str) -> Option<u64> {
         let part = bytes.get(from..from + digits)?;
         part.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
     };
-    let separated = fixed(4, b"-") && fixed(7, b"-") && fixed(10, b"Tt ") && fixed(13, b":") && fixed(16, b":");
+    let separated =
+        fixed(4, b"-") && fixed(7, b"-") && fixed(10, b"Tt ") && fixed(13, b":") && fixed(16, b":");
     if !separated {
         return None;
     }
@@ -54,7 +55,8 @@ pub fn parse(text: &str) -> Option<u64> {
         millis = number(at + 1, kept)? * [100, 10, 1].get(kept - 1)?;
         at += 1 + digits;
     }
-    let local_s = i64::try_from(((days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60 + second).ok()?;
+    let local_s =
+        i64::try_from(((days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60 + second).ok()?;
     let local_s = local_s - EPOCH_S;
     let offset_s = match bytes.get(at)? {
         b'Z' | b'z' if bytes.len() == at + 1 => 0,
@@ -144,9 +146,18 @@ mod tests {
     #[test]
     fn what_is_no_timestamp() {
         for text in [
-            "", "now", "2016-07-28", "2016-07-28T17:30:00", "2016-02-30T00:00:00Z", "2016-13-01T00:00:00Z",
-            "2016-07-28T24:00:00Z", "2016-07-28T17:30:00.Z", "2016-07-28T17:30:00+1:00", "2016-07-28T17:30:00Zx",
-            "2016-07-28T17:30:00é", "+016-07-28T17:30:00Z",
+            "",
+            "now",
+            "2016-07-28",
+            "2016-07-28T17:30:00",
+            "2016-02-30T00:00:00Z",
+            "2016-13-01T00:00:00Z",
+            "2016-07-28T24:00:00Z",
+            "2016-07-28T17:30:00.Z",
+            "2016-07-28T17:30:00+1:00",
+            "2016-07-28T17:30:00Zx",
+            "2016-07-28T17:30:00é",
+            "+016-07-28T17:30:00Z",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

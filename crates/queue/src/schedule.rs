@@ -77,7 +77,11 @@ impl Schedule {
     /// Leases messages at and after the cursor, and moves it behind them.
     pub(crate) fn lease_fresh(&mut self, numbers: impl Iterator<Item = u64>, until: Instant) -> Vec<Slot> {
         let lease = |number: u64| {
-            assert!(number >= self.cursor, "{number} was handed out before: the cursor is at {}", self.cursor);
+            assert!(
+                number >= self.cursor,
+                "{number} was handed out before: the cursor is at {}",
+                self.cursor
+            );
             self.cursor = number + 1;
             self.lease(number, until)
         };
@@ -183,4 +187,122 @@ fn parse(receipt: &Receipt) -> Option<Slot> {
     let (number, rest) = receipt.as_bytes().split_first_chunk::<8>()?;
     let generation = <[u8; 8]>::try_from(rest).ok()?;
     Some(Slot { number: u64::from_be_bytes(*number), generation: u64::from_be_bytes(generation) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Fresh(u64),
+        Returned(usize),
+        Settle(usize),
+        SettleInVain(usize),
+        Extend(usize),
+        GiveBack(usize, u64),
+        Elapse(u64),
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (1_u64..4).prop_map(Step::Fresh),
+            (1_usize..4).prop_map(Step::Returned),
+            any::<usize>().prop_map(Step::Settle),
+            any::<usize>().prop_map(Step::SettleInVain),
+            any::<usize>().prop_map(Step::Extend),
+            (any::<usize>(), 0_u64..5).prop_map(|(which, delay)| Step::GiveBack(which, delay)),
+            (1_u64..8).prop_map(Step::Elapse),
+        ]
+    }
+
+    const LEASE: Duration = Duration::from_secs(5);
+
+    /// The plain model: every hand-out ever made, and when it ends.
+    struct HandOut {
+        number: u64,
+        receipt: Receipt,
+        ends: Instant,
+        over: bool,
+    }
+
+    fn hand_out(schedule: &mut Schedule, made: &mut Vec<HandOut>, slots: Vec<Slot>, now: Instant) {
+        for slot in slots {
+            let taken =
+                made.iter().any(|other| other.number == slot.number && !other.over && other.ends > now);
+            assert!(!taken, "{} is handed out while somebody has it", slot.number);
+            let (receipt, ends) = schedule.hand_out(slot, 1).unwrap();
+            made.push(HandOut { number: slot.number, receipt, ends, over: false });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_is_in_one_place_and_a_receipt_works_while_its_lease_lives(
+            steps in proptest::collection::vec(any_step(), 1..60),
+        ) {
+            let mut now = Instant::now();
+            let mut schedule = Schedule::default();
+            let mut made: Vec<HandOut> = Vec::new();
+            let mut settled = BTreeSet::new();
+            for step in steps {
+                match step {
+                    Step::Fresh(count) => {
+                        let from = schedule.cursor();
+                        let slots = schedule.lease_fresh(from..from + count, now + LEASE);
+                        hand_out(&mut schedule, &mut made, slots, now);
+                    }
+                    Step::Returned(max) => {
+                        let slots = schedule.lease_returned(max, now, now + LEASE);
+                        hand_out(&mut schedule, &mut made, slots, now);
+                    }
+                    Step::Elapse(seconds) => now += Duration::from_secs(seconds),
+                    Step::Settle(which) | Step::SettleInVain(which) | Step::Extend(which) | Step::GiveBack(which, _) => {
+                        let count = made.len();
+                        let Some(one) = made.get_mut(which % count.max(1)) else { continue };
+                        let lives = !one.over && one.ends > now;
+                        let worked = match step {
+                            Step::Extend(_) => {
+                                let until = now + LEASE * 2;
+                                let worked = schedule.extend(&one.receipt, now, until);
+                                if worked { one.ends = until; }
+                                worked
+                            }
+                            Step::GiveBack(_, delay) => {
+                                let at = now + Duration::from_secs(delay);
+                                let worked = schedule.give_back(&one.receipt, now, at);
+                                one.over |= worked;
+                                worked
+                            }
+                            _ => match schedule.take(&one.receipt, now) {
+                                Some((number, held)) if matches!(step, Step::SettleInVain(_)) => {
+                                    schedule.restore(number, held);
+                                    true
+                                }
+                                Some((number, _)) => {
+                                    one.over = true;
+                                    settled.insert(number)
+                                }
+                                None => false,
+                            },
+                        };
+                        prop_assert_eq!(worked, lives, "{:?}", step);
+                    }
+                }
+                prop_assert_eq!(schedule.due.len(), schedule.held.len(), "the index is in step");
+                for number in 0..schedule.cursor() {
+                    let places = [
+                        schedule.held.contains_key(&number),
+                        schedule.returned.contains(&number),
+                        settled.contains(&number),
+                    ];
+                    prop_assert_eq!(places.iter().filter(|there| **there).count(), 1, "{} is in one place", number);
+                }
+            }
+        }
+    }
 }

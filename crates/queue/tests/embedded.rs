@@ -1,5 +1,12 @@
 //! The embedded broker against the suite, and what only it promises.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test, its helpers included, fails by panicking"
+)]
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -101,10 +108,15 @@ async fn poison_that_kills_the_process_is_put_aside() {
         let queue = open(folder.path(), MESSAGES_MAX).await.unwrap();
         let receiver = queue.subscribe(&subscription(), config).await.unwrap();
         if life == 0 {
-            queue.publisher().publish(subscription().topic(), vec![Message::new("boom")]).await.remove(0).unwrap();
+            queue
+                .publisher()
+                .publish(subscription().topic(), vec![Message::new("boom")])
+                .await
+                .remove(0)
+                .unwrap();
         }
-        let received = receiver.receive(1, Duration::ZERO).await.unwrap();
-        assert_eq!(received.len(), usize::from(life < 2), "life {life}");
+        let handed = receiver.receive(1, Duration::ZERO).await.unwrap();
+        assert_eq!(handed.len(), usize::from(life < 2), "life {life}");
         let letters = queue.dead_letters(&subscription(), None, 9).await.unwrap();
         assert_eq!(letters.len(), usize::from(life >= 2), "life {life}");
         // It dies with the message in its hands.
@@ -142,4 +154,47 @@ async fn calls_after_close_say_that_they_did_nothing() {
     queue.close().await;
     assert!(publisher.publish(subscription().topic(), vec![Message::new("b")]).await[0].is_err());
     assert!(receiver.ack(&[taken.receipt]).await[0].is_err());
+}
+
+/// A settlement that is dropped half-way may have reached the disk or not: the message is done or comes again, and
+/// nothing else.
+#[tokio::test(start_paused = true)]
+async fn dropped_calls_leave_nothing_half_done() {
+    let _clock = hold_clock();
+    let folder = tempfile::tempdir().unwrap();
+    let queue = open(folder.path(), MESSAGES_MAX).await.unwrap();
+    let config = SubscriptionConfig::default();
+    let receiver = queue.subscribe(&subscription(), config).await.unwrap();
+    let publisher = queue.publisher();
+    let mut dropped = 0;
+    for _ in 0..20 {
+        let batch = vec![Message::new("a"), Message::new("b"), Message::new("c")];
+        for answer in publisher.publish(subscription().topic(), batch).await {
+            answer.unwrap();
+        }
+        let taken = receiver.receive(2, Duration::ZERO).await.unwrap();
+        assert_eq!(taken.len(), 2);
+        // Each is polled once, which sends its write, and then dropped.
+        let dead_letter = receiver.dead_letter(&taken[1].receipt, "why");
+        dropped += usize::from(tokio::time::timeout(Duration::ZERO, dead_letter).await.is_err());
+        let acks = [taken[0].receipt.clone()];
+        dropped += usize::from(tokio::time::timeout(Duration::ZERO, receiver.ack(&acks)).await.is_err());
+        dropped += usize::from(
+            tokio::time::timeout(Duration::ZERO, receiver.receive(9, config.lease)).await.is_err(),
+        );
+        tokio::time::advance(config.lease * 2).await;
+        loop {
+            let left = receiver.receive(9, Duration::ZERO).await.unwrap();
+            if left.is_empty() {
+                break;
+            }
+            for answer in receiver.ack(&left.into_iter().map(|left| left.receipt).collect::<Vec<_>>()).await {
+                answer.unwrap();
+            }
+        }
+        let depth = receiver.depth().await.unwrap();
+        assert_eq!((depth.ready, depth.in_flight, depth.delayed), (0, 0, 0));
+    }
+    assert!(dropped > 0, "the disk is not that fast");
+    assert_eq!(queue.dead_letters(&subscription(), None, 99).await.unwrap().len(), 20, "the write was sent");
 }

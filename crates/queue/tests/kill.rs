@@ -1,5 +1,12 @@
 //! `SIGKILL`, several times, while messages are published: every confirmed one is received afterwards.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test, its helpers included, fails by panicking"
+)]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -44,7 +51,8 @@ fn child() {
                 next += BATCH_MAX;
                 let publisher = queue.publisher();
                 publishing.spawn(async move {
-                    let batch = numbers.iter().map(|number| Message::new(number.to_be_bytes().to_vec())).collect();
+                    let batch =
+                        numbers.iter().map(|number| Message::new(number.to_be_bytes().to_vec())).collect();
                     let answers = publisher.publish(subscription().topic(), batch).await;
                     let mut out = std::io::stdout().lock();
                     for (number, answer) in numbers.iter().zip(answers) {
@@ -97,14 +105,15 @@ fn every_confirmed_publish_survives_kills() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let received = runtime.block_on(async {
         let queue = open(folder.path()).await;
-        let receiver = queue.subscribe(&subscription(), SubscriptionConfig::default()).await.unwrap();
+        let from = queue.subscribe(&subscription(), SubscriptionConfig::default()).await.unwrap();
         let mut received = BTreeSet::new();
         loop {
-            let deliveries = receiver.receive(100, Duration::ZERO).await.unwrap();
+            let deliveries = from.receive(100, Duration::ZERO).await.unwrap();
             if deliveries.is_empty() {
                 break received;
             }
-            let numbers = deliveries.iter().map(|d| u64::from_be_bytes(d.message.body[..].try_into().unwrap()));
+            let numbers =
+                deliveries.iter().map(|d| u64::from_be_bytes(d.message.body[..].try_into().unwrap()));
             received.extend(numbers);
         }
     });

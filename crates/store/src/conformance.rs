@@ -6,7 +6,7 @@ use crate::{
     Abort, Counted, Engine, Joined, OpenError, Row, Scan, SeededWorld, Setup, Store, StoreError, View,
     WriteError, join_counted, key,
 };
-use lattice::{Contribution, Contributes, Lattice, Life, Max, Min, ReplicaId, Stamp, Tally};
+use lattice::{Contributes, Contribution, Lattice, Life, Max, Min, ReplicaId, Stamp, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -142,7 +142,10 @@ async fn a_panic_reaches_its_caller_alone(home: &impl Home) {
             .await
     });
     assert!(task.await.expect_err("it panicked").is_panic());
-    store.write(|view| -> Done { view.join::<Best>(&2, Max(2)).map(drop).map_err(Into::into) }).await.expect("goes on");
+    store
+        .write(|view| -> Done { view.join::<Best>(&2, Max(2)).map(drop).map_err(Into::into) })
+        .await
+        .expect("goes on");
     let reader = store.reader().expect("reads");
     assert_eq!(reader.get_many::<Best>(&[1, 2]).await.expect("reads"), [None, Some(Max(2))]);
     store.close().await;
@@ -238,7 +241,8 @@ async fn marks_are_cleared_only_at_their_version(home: &impl Home) {
     mark(1).await.expect("marked");
     let sent = store.marks("best", 9).expect("reads").pop().expect("one mark");
     mark(2).await.expect("marked again while it was on its way");
-    let clear = |mark: crate::Mark| store.write(move |view| -> Done { view.clear_mark(&mark).map_err(Into::into) });
+    let clear =
+        |mark: crate::Mark| store.write(move |view| -> Done { view.clear_mark(&mark).map_err(Into::into) });
     clear(sent).await.expect("nothing cleared");
     let sent = store.marks("best", 9).expect("reads").pop().expect("the row moved, so its mark stays");
     store.close().await;
@@ -278,10 +282,16 @@ async fn relaxed_writes_are_read_and_synced_by_the_next(home: &impl Home) {
     assert_eq!(store.reader().expect("reads").get::<Best>(&1).await.expect("reads"), Some(Max(1)));
     let before = *store.committed().borrow();
     // It changes nothing, yet its answer promises what it saw.
-    store.write(|view| -> Done { view.join::<Best>(&1, Max(1)).map(drop).map_err(Into::into) }).await.expect("ok");
+    store
+        .write(|view| -> Done { view.join::<Best>(&1, Max(1)).map(drop).map_err(Into::into) })
+        .await
+        .expect("ok");
     assert!(*store.committed().borrow() > before, "a synced answer over a relaxed row needs a commit");
     let after = *store.committed().borrow();
-    store.write(|view| -> Done { view.join::<Best>(&1, Max(1)).map(drop).map_err(Into::into) }).await.expect("ok");
+    store
+        .write(|view| -> Done { view.join::<Best>(&1, Max(1)).map(drop).map_err(Into::into) })
+        .await
+        .expect("ok");
     assert_eq!(*store.committed().borrow(), after, "and nothing is committed where nothing changed");
     store.close().await;
 }
@@ -292,12 +302,17 @@ async fn counting_follows_the_rows(home: &impl Home) {
     let other = ReplicaId::from_u128(u128::MAX);
     let join = async |id: u128, element: Element| {
         store
-            .write(move |view| join_counted::<Elements>(view, &id, element.clone()).map_err(Abort::<Infallible>::from))
+            .write(move |view| {
+                join_counted::<Elements>(view, &id, element.clone()).map_err(Abort::<Infallible>::from)
+            })
             .await
             .expect("joined")
     };
     let post = |at: u64, replica, group| Element {
-        post: Min::of((Stamp { hlc: lattice::Hlc::new(at, 0), replica, lane: lattice::Lane::default() }, group)),
+        post: Min::of((
+            Stamp { hlc: lattice::Hlc::new(at, 0), replica, lane: lattice::Lane::default() },
+            group,
+        )),
         life: Life::Live,
     };
     let gone = Element { post: Min::default(), life: Life::Gone };
@@ -306,9 +321,14 @@ async fn counting_follows_the_rows(home: &impl Home) {
     join(2, post(6, other, 10)).await;
     join(3, gone.clone()).await;
     join(3, post(7, me, 10)).await;
-    let tally = async |group: u64| store.reader().expect("reads").get::<Tallies>(&(group, me)).await.expect("reads");
+    let tally =
+        async |group: u64| store.reader().expect("reads").get::<Tallies>(&(group, me)).await.expect("reads");
     let numbers = |tally: Option<Tally>| tally.map(|tally| (tally.added, tally.removed));
-    assert_eq!(numbers(tally(10).await), Some((1, 0)), "once; not another's; not what was gone before it came");
+    assert_eq!(
+        numbers(tally(10).await),
+        Some((1, 0)),
+        "once; not another's; not what was gone before it came"
+    );
     join(2, post(4, me, 10)).await;
     assert_eq!(numbers(tally(10).await), Some((2, 0)), "an older acceptance here makes it ours");
     join(1, post(3, other, 11)).await;

@@ -31,7 +31,8 @@ pub fn join_counted<R: Counted>(
     if !joined.grew {
         return Ok(joined);
     }
-    for (contribution, moved) in lattice::moved(&joined.before.contributions(), &joined.after.contributions()) {
+    for (contribution, moved) in lattice::moved(&joined.before.contributions(), &joined.after.contributions())
+    {
         let Some(epoch) = view.owned().epoch_of(contribution.owner) else { continue };
         let topic = R::announced_on(&contribution.group);
         let tally_key = (contribution.group, contribution.owner).into();

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub mod fjall;
 #[cfg(feature = "fjall")]
 mod folder;
+#[cfg(feature = "fjall")]
+mod journal;
 pub mod memory;
 #[cfg(any(test, feature = "conformance"))]
 pub mod remote;

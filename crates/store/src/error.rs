@@ -8,7 +8,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The folder holds something else. *Name another folder.*
-    #[error("{path} is not an antiphon store: it holds {found:?} and no STORE file; name an empty or new folder")]
+    #[error(
+        "{path} is not an antiphon store: it holds {found:?} and no STORE file; name an empty or new folder"
+    )]
     Foreign {
         /// The folder.
         path: PathBuf,
@@ -64,7 +66,9 @@ pub enum OpenError {
 pub enum StoreError {
     /// The disk is too full to write safely; nothing of the write was done, reads go on, and writes work again when
     /// there is room. *Make room, retry.*
-    #[error("the disk is full: {free_bytes} bytes are free and {needed_bytes} are needed; nothing was written")]
+    #[error(
+        "the disk is full: {free_bytes} bytes are free and {needed_bytes} are needed; nothing was written"
+    )]
     DiskFull {
         /// Bytes free on the store's file system.
         free_bytes: u64,

@@ -64,7 +64,10 @@ pub struct Committer {
 
 impl std::fmt::Debug for Committer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Committer").field("engine", &self.engine).field("marks", &self.marks).finish_non_exhaustive()
+        f.debug_struct("Committer")
+            .field("engine", &self.engine)
+            .field("marks", &self.marks)
+            .finish_non_exhaustive()
     }
 }
 
@@ -144,7 +147,8 @@ impl Committer {
             now_ms: self.world.now_ms(),
             sequence: self.marks.sequence + 1,
         };
-        let mut outcomes: Vec<_> = jobs.iter().map(|_| Err(StoreError::Unsettled { rounds: ROUNDS_MAX })).collect();
+        let mut outcomes: Vec<_> =
+            jobs.iter().map(|_| Err(StoreError::Unsettled { rounds: ROUNDS_MAX })).collect();
         let mut waiting: Vec<_> = jobs.iter_mut().zip(&mut outcomes).collect();
         for _ in 0..ROUNDS_MAX {
             let mut missing = BTreeSet::new();
@@ -185,13 +189,16 @@ impl Committer {
         drop(snapshot);
         // Nothing to write, and nothing that a synced answer could rest on is still in the air.
         if batch.is_empty() && !(durability == Durability::Synced && self.unsynced) {
+            // What was minted is in somebody's answer, so the next group begins above it.
+            (self.marks.high, self.marks.ahead) = (clock.high(), clock.ahead());
             return Ok(());
         }
         if let Some(error) = &self.stopped {
             return Err(error.clone());
         }
         let marks = Marks { high: clock.high(), ahead: clock.ahead(), sequence };
-        let bytes = serde_json::to_vec(&marks).map_err(|error| StoreError::Engine(error.to_string().into()))?;
+        let bytes =
+            serde_json::to_vec(&marks).map_err(|error| StoreError::Engine(error.to_string().into()))?;
         batch.insert(marks_key(), Some(bytes.into()));
         let outbox: Vec<_> = batch
             .range(vec![OUTBOX_TAG]..vec![OUTBOX_TAG + 1])

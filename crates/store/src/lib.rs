@@ -69,10 +69,10 @@ mod world;
 pub mod conformance;
 
 pub use counted::{Counted, join_counted};
-pub use engine::memory::Memory;
-pub use engine::{Durability, Engine, SCAN_PAIRS_MAX, Scan};
 #[cfg(feature = "fjall")]
 pub use engine::fjall::{Fjall, FjallConfig};
+pub use engine::memory::Memory;
+pub use engine::{Durability, Engine, SCAN_PAIRS_MAX, Scan};
 pub use error::{Abort, OpenError, StoreError, ViewError, WriteError};
 pub use group::{Committer, GROUP_WRITES_MAX, ROUNDS_MAX, WAITING_WRITES_MAX};
 pub use identity::Identity;

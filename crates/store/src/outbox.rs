@@ -121,7 +121,8 @@ mod tests {
         let value = super::value(7, 9);
         mirror.changed(&mark_key("a", &[0x10, 0, 1]), Some(&value));
         mirror.changed(&mark_key("ab", &[0x10]), Some(&value));
-        let mark = Mark { topic: "a".into(), row: Bytes::from_static(&[0x10, 0, 1]), version: 7, since_ms: 9 };
+        let mark =
+            Mark { topic: "a".into(), row: Bytes::from_static(&[0x10, 0, 1]), version: 7, since_ms: 9 };
         assert_eq!(mirror.first("a", 9), [mark]);
         assert_eq!(mirror.depth(), (2, false));
         mirror.changed(&mark_key("a", &[0x10, 0, 1]), None);

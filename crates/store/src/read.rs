@@ -59,7 +59,8 @@ impl Reader {
             .await?
             .iter()
             .map(|(key, bytes)| {
-                let id = key::read::<R>(key).ok_or_else(|| view::corrupt(R::NAME, key, "not a key of this kind"))?;
+                let id = key::read::<R>(key)
+                    .ok_or_else(|| view::corrupt(R::NAME, key, "not a key of this kind"))?;
                 Ok((id, view::decode::<R>(key, bytes)?))
             })
             .collect()

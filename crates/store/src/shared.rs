@@ -28,7 +28,13 @@ impl Shared {
     ) -> Result<Self, StoreError> {
         let mut mirror = Mirror::default();
         mirror.refill(engine.snapshot()?.scan(&Mirror::refill_scan())?);
-        Ok(Self { engine, world, identity, outbox: Mutex::new(mirror), committed: watch::Sender::new(sequence) })
+        Ok(Self {
+            engine,
+            world,
+            identity,
+            outbox: Mutex::new(mirror),
+            committed: watch::Sender::new(sequence),
+        })
     }
 
     fn outbox(&self) -> MutexGuard<'_, Mirror> {

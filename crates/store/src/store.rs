@@ -181,7 +181,8 @@ fn meet(engine: &dyn Engine, world: &dyn World, setup: &Setup) -> Result<(Identi
         None => Marks::default(),
     };
     if let Some(bytes) = identity {
-        let identity: Identity = serde_json::from_slice(&bytes).map_err(|error| corrupt("identity", error))?;
+        let identity: Identity =
+            serde_json::from_slice(&bytes).map_err(|error| corrupt("identity", error))?;
         let mismatch = |found: &str, wanted: &str| OpenError::WrongService {
             path: setup.service.clone().into(),
             found: found.to_owned(),
@@ -197,6 +198,13 @@ fn meet(engine: &dyn Engine, world: &dyn World, setup: &Setup) -> Result<(Identi
             ));
         }
         return Ok((identity, marks));
+    }
+    if marks != Marks::default() {
+        // Minting another one would count everything twice under two names.
+        return Err(OpenError::Corrupt {
+            path: setup.service.clone().into(),
+            detail: "its identity is missing though groups were committed".to_owned(),
+        });
     }
     let replica = ReplicaId::from_u128(world.random());
     let identity = Identity {

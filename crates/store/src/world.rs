@@ -27,7 +27,10 @@ impl World for RealWorld {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that owns the entropy")]
-    #[expect(clippy::panic, reason = "without entropy ids and keys would repeat, which loses data: stop instead")]
+    #[expect(
+        clippy::panic,
+        reason = "without entropy ids and keys would repeat, which loses data: stop instead"
+    )]
     fn random(&self) -> u128 {
         let mut bytes = [0; 16];
         if let Err(error) = getrandom::fill(&mut bytes) {

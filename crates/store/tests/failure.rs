@@ -57,15 +57,13 @@ async fn a_full_disk_fails_the_group_and_the_next_one_works() {
     let commits = memory.commits();
     memory.fail_with(Some(full()));
     // The refusal too: it may rest on what a neighbour in the group wrote.
-    let (one, two, refusal, looked, _) = tokio::join!(
-        put(&store, 1),
-        put(&store, 2),
-        refuse(&store),
-        look(&store, 1),
-        async { committer.step() }
-    );
+    let (one, two, refusal, looked, _) =
+        tokio::join!(put(&store, 1), put(&store, 2), refuse(&store), look(&store, 1), async {
+            committer.step()
+        });
     for failed in [one.map(drop), two.map(drop), refusal, looked.map(drop)] {
-        let expected = matches!(failed, Err(WriteError::Store(StoreError::DiskFull { free_bytes: 1, needed_bytes: 2 })));
+        let expected =
+            matches!(failed, Err(WriteError::Store(StoreError::DiskFull { free_bytes: 1, needed_bytes: 2 })));
         assert!(expected, "{failed:?}");
     }
     assert_eq!((stored(&store).await, store.outbox_depth(), memory.commits()), (0, (0, false), commits));

@@ -171,7 +171,11 @@ fn run_and_kill(path: &Path, round: u64, moment: &Moment, acknowledged: &mut BTr
             }
             (["open", count], _) => {
                 let count: usize = count.parse().unwrap();
-                assert!(count >= acknowledged.len(), "{count} writes found, {} acknowledged", acknowledged.len());
+                assert!(
+                    count >= acknowledged.len(),
+                    "{count} writes found, {} acknowledged",
+                    acknowledged.len()
+                );
                 false
             }
             (["opening"], Moment::Opening(turns)) => {
@@ -216,7 +220,11 @@ async fn verify(path: &Path, acknowledged: &BTreeMap<u64, String>) -> Vec<u64> {
     assert_eq!(left, common::rows::<Right>(&reader).await, "no pair is half written");
     let stored = u64::try_from(left.len()).unwrap();
     let counts = reader.get_many::<Count>(&[0, 1]).await.unwrap();
-    assert_eq!(counts, [Some(Max(stored)), Some(Max(stored))], "each write counted itself once, in both counts");
+    assert_eq!(
+        counts,
+        [Some(Max(stored)), Some(Max(stored))],
+        "each write counted itself once, in both counts"
+    );
 
     let stamps: BTreeMap<u64, lattice::Stamp> = common::all(&reader, &[STAMP_TAG])
         .await
@@ -241,15 +249,18 @@ async fn verify(path: &Path, acknowledged: &BTreeMap<u64, String>) -> Vec<u64> {
     // Kept marks are keyed by topic, a zero byte, and the row.
     let prefix = [&[key::OUTBOX_TAG], TOPIC.as_bytes(), &[0]].concat();
     let marks = common::all(&reader, &prefix).await;
-    let marked: BTreeSet<u64> =
-        marks.iter().map(|(mark, _)| key::read::<Left>(&mark[prefix.len()..]).expect("a marked row")).collect();
+    let marked: BTreeSet<u64> = marks
+        .iter()
+        .map(|(mark, _)| key::read::<Left>(&mark[prefix.len()..]).expect("a marked row"))
+        .collect();
     assert!(told.is_disjoint(&marked), "what was told is not marked any more");
     assert!(told.union(&marked).eq(left.keys()), "each write was told, or is still marked");
     let mirrored: BTreeSet<u64> = store.marks(TOPIC, usize::MAX).unwrap().iter().map(row_of).collect();
     assert_eq!(mirrored, marked, "the mirror is the outbox");
 
     let lost = acknowledged.iter().filter(|(id, stamp)| {
-        left.get(*id) != Some(&Max(value(**id))) || stamps.get(*id).map(ToString::to_string).as_ref() != Some(*stamp)
+        left.get(*id) != Some(&Max(value(**id)))
+            || stamps.get(*id).map(ToString::to_string).as_ref() != Some(*stamp)
     });
     lost.map(|(id, _)| *id).collect()
 }

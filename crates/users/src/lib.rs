@@ -1,1 +1,106 @@
-//! users
+//! Users: accounts, profiles, and the tokens that every service verifies alone.
+//!
+//! It owns the accounts and the profiles, announces the profiles and its own public key, and hears of nothing. Its
+//! private key is a parameter, never a row; what it announces is believed elsewhere only under the root key's
+//! certificate.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`rows`] | the catalogue: every kind of row with its key |
+//! | [`account`] | the state of an account: that it was created, and by which request |
+//! | `write` | create, rename: pure functions of the rows they read |
+//! | [`read`] | who somebody is |
+//! | `merge` | what it hears |
+//! | `http` | its face |
+
+pub mod account;
+mod http;
+mod merge;
+pub mod read;
+pub mod rows;
+mod write;
+
+pub use http::TOKEN_TTL_S;
+
+use api::root::Certificate;
+use api::{KeyRefused, KeyRing, Keys, SigningKey};
+use choreography::{NameError, Relay, signing_keys};
+use messages::{KeyId, ProfileFact, SigningKeyFact};
+use queue::Publisher;
+use std::sync::Arc;
+use store::{Store, StoreError};
+use thiserror::Error;
+use utoipa_axum::router::OpenApiRouter;
+
+/// The service's name: in its store, its subscriptions and its folder.
+pub const NAME: &str = "users";
+
+/// Why a replica cannot sign tokens on its store. Nothing was written.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The store could not be read or written. *The source says what to do.*
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The root key did not certify the signing key. *Certify it again with the root key that is configured.*
+    #[error("the signing key {key} is not believed: certify it again with the root key that is configured")]
+    Uncertified {
+        /// Which key.
+        key: KeyId,
+        /// Why not.
+        source: KeyRefused,
+    },
+    /// The key was revoked: nobody would believe what it signs. *Make a new one.*
+    #[error("the signing key {key} was revoked: make a new one")]
+    Revoked {
+        /// Which key.
+        key: KeyId,
+    },
+}
+
+/// A replica of the service.
+#[derive(Debug, Clone)]
+pub struct Users {
+    store: Store,
+    keys: Arc<KeyRing>,
+    signing_key: Arc<SigningKey>,
+}
+
+impl Users {
+    /// A replica on its store, which signs with `signing_key`. `keys` learns the signing keys that the store has and
+    /// this one; if it is new to the store, it will be announced with its certificate.
+    pub async fn open(
+        store: Store,
+        keys: Arc<KeyRing>,
+        signing_key: SigningKey,
+        certificate: Certificate,
+    ) -> Result<Self, OpenError> {
+        signing_keys::learn_stored::<rows::SigningKeyRow>(&store, &keys).await?;
+        let key = write::key_id(&signing_key.public());
+        let (public_key, certificate) = (signing_key.public().to_string(), certificate.to_string());
+        keys.learn(&key.to_string(), &public_key, &certificate)
+            .map_err(|source| OpenError::Uncertified { key, source })?;
+        if keys.public_key(&key.to_string()).is_none() {
+            return Err(OpenError::Revoked { key });
+        }
+        let announce = move |view: &mut store::View<'_>| write::add_key(view, key, &public_key, &certificate);
+        store.write(announce).await.map_err(store::WriteError::into_store)?;
+        Ok(Self { store, keys, signing_key: Arc::new(signing_key) })
+    }
+
+    /// Its store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What announces its profiles and keys.
+    pub fn relay(&self, publisher: Arc<dyn Publisher>) -> Result<Relay, NameError> {
+        Relay::new(self.store.clone(), publisher)
+            .announcing::<ProfileFact, rows::ProfileRow>()?
+            .announcing::<SigningKeyFact, rows::SigningKeyRow>()
+    }
+
+    /// Its routes, described.
+    pub fn router(&self) -> OpenApiRouter {
+        http::router().with_state(self.clone())
+    }
+}

@@ -96,7 +96,8 @@ impl<H: Handler + 'static> Pump<H> {
         self.calls.push(match settlement {
             Settlement::Ack => Box::pin(async move {
                 let receipts = [delivery.receipt.clone()];
-                let answers = within(receiver.ack(&receipts)).await.unwrap_or_else(|error| vec![Err(error.into())]);
+                let answers =
+                    within(receiver.ack(&receipts)).await.unwrap_or_else(|error| vec![Err(error.into())]);
                 Done::Settled(answers.into_iter().map(|answer| (id, answer)).collect())
             }),
             Settlement::Nack(delay) => Box::pin(async move {
@@ -172,11 +173,6 @@ impl<H: Handler + 'static> Pump<H> {
             return self.lose(id);
         }
         tracing::warn!(error = %Chain(&**error), "a message was not settled");
-        if let Phase::Closing { .. } = self.phase {
-            self.flight.remove(id);
-            self.summary.abandoned += 1;
-            return;
-        }
         let rng = &mut self.rng;
         self.flight.change(id, |entry| {
             if let Stage::Settling(settlement) = &entry.stage {

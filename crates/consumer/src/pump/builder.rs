@@ -15,7 +15,7 @@ pub const CANCEL_GRACE_DEFAULT: Duration = Duration::from_secs(1);
 /// Pauses after receives that failed.
 const RECEIVE_BACKOFF_DEFAULT: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
 /// Delays of messages given back, by their receive count.
-const NACK_BACKOFF_DEFAULT: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
+const NACK_BACKOFF_DEFAULT: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(5));
 
 #[derive(Debug, Clone)]
 pub(super) struct Config {

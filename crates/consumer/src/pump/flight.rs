@@ -76,12 +76,20 @@ pub(super) struct Entry {
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("stage", &self.stage).field("lease", &self.lease).finish_non_exhaustive()
+        f.debug_struct("Entry")
+            .field("stage", &self.stage)
+            .field("lease", &self.lease)
+            .finish_non_exhaustive()
     }
 }
 
 impl Entry {
-    pub(super) fn new(delivery: Arc<Delivery>, cancel: CancelSource, abort: CancelSource, now: Instant) -> Self {
+    pub(super) fn new(
+        delivery: Arc<Delivery>,
+        cancel: CancelSource,
+        abort: CancelSource,
+        now: Instant,
+    ) -> Self {
         let lease = delivery.lease;
         Self {
             delivery,

@@ -18,7 +18,8 @@ impl<H: Handler + 'static> Pump<H> {
     pub(super) fn extend_due(&mut self, now: Instant) {
         let horizon = now + self.config.lease / 4;
         let wants = |by: Instant| {
-            let is_due = move |entry: &Entry| entry.wants_lease() && entry.extend_at.is_some_and(|at| at <= by);
+            let is_due =
+                move |entry: &Entry| entry.wants_lease() && entry.extend_at.is_some_and(|at| at <= by);
             self.flight.iter().filter(move |(_, entry)| is_due(entry))
         };
         if wants(now).next().is_none() {

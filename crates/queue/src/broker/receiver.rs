@@ -145,7 +145,8 @@ impl<R: Rows> BrokerReceiver<R> {
         for (_, stored) in &mut found {
             stored.receive_count = stored.receive_count.saturating_add(1);
         }
-        let too_often = |stored: &Stored| self.config.receives_max.is_some_and(|max| stored.receive_count > max);
+        let too_often =
+            |stored: &Stored| self.config.receives_max.is_some_and(|max| stored.receive_count > max);
         let (buried, found): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, stored)| too_often(stored));
         if !buried.is_empty() {
             let burial = |(slot, stored): &(Slot, Stored)| Burial {
@@ -249,13 +250,21 @@ impl<R: Rows> Receiver for BrokerReceiver<R> {
             let until = now + lease.min(LEASE_MAX);
             let mut schedule = self.line.schedule();
             let extended = receipts.iter().map(|receipt| {
-                if schedule.extend(receipt, now, until) { Ok(Lease::until(until)) } else { Err(AckError::LeaseLost) }
+                if schedule.extend(receipt, now, until) {
+                    Ok(Lease::until(until))
+                } else {
+                    Err(AckError::LeaseLost)
+                }
             });
             extended.collect()
         })
     }
 
-    fn dead_letter<'a>(&'a self, receipt: &'a Receipt, reason: &'a str) -> BoxFuture<'a, Result<(), AckError>> {
+    fn dead_letter<'a>(
+        &'a self,
+        receipt: &'a Receipt,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<(), AckError>> {
         Box::pin(self.bury(receipt, reason))
     }
 

@@ -1,6 +1,9 @@
 //! What a broker owes that outlives its process.
 
-use super::*;
+use super::{
+    Arc, Bench, BoxFuture, Duration, LEASE, Queue, Subject, ack, bench, bench_with, bodies, config, must,
+    publish,
+};
 
 /// A broker that keeps messages where a process finds them again.
 pub trait DurableSubject: Subject {
@@ -16,7 +19,8 @@ pub async fn durable(subject: &impl DurableSubject) {
     let bench = bench(subject).await;
     bench.publish(&["acked", "held", "ready", "dead"]).await;
     let taken = bench.take(4).await;
-    let named = |name: &str| must(taken.iter().find(|taken| taken.message.body == name).ok_or(name), "delivery");
+    let named =
+        |name: &str| must(taken.iter().find(|taken| taken.message.body == name).ok_or(name), "delivery");
     ack(&*bench.receiver, std::slice::from_ref(named("acked"))).await;
     must(bench.receiver.dead_letter(&named("dead").receipt, "kept reason").await, "dead letter");
     must(bench.receiver.nack(&named("ready").receipt, Duration::ZERO).await, "nack");
@@ -38,7 +42,10 @@ pub async fn durable(subject: &impl DurableSubject) {
     ack(&*bench.receiver, &taken).await;
     let letters = must(bench.queue.dead_letters(&subscription, None, 9).await, "listing");
     assert_eq!(letters.len(), 1);
-    assert_eq!((letters[0].reason.as_str(), letters[0].message.body.as_ref()), ("kept reason", b"dead".as_slice()));
+    assert_eq!(
+        (letters[0].reason.as_str(), letters[0].message.body.as_ref()),
+        ("kept reason", b"dead".as_slice())
+    );
     assert_eq!(must(bench.queue.redrive(&subscription, 9).await, "redriving"), 1);
     let Bench { queue, publisher, receiver, .. } = bench;
     drop((publisher, receiver));

@@ -1,6 +1,9 @@
 //! The life of one delivery.
 
-use super::*;
+use super::{
+    Duration, LEASE, Subject, SubscriptionConfig, ack, bench, bench_with, bodies, config, ends, is_lost,
+    must, one,
+};
 
 pub(super) async fn nothing_acked_comes_back(subject: &impl Subject) {
     let bench = bench(subject).await;
@@ -34,7 +37,8 @@ pub(super) async fn extending_keeps_it(subject: &impl Subject) {
     let mut end = ends(taken.lease);
     for _ in 0..4 {
         subject.elapse(LEASE / 2).await;
-        let lease = must(one(bench.receiver.extend(std::slice::from_ref(&taken.receipt), LEASE).await), "extending");
+        let lease =
+            must(one(bench.receiver.extend(std::slice::from_ref(&taken.receipt), LEASE).await), "extending");
         assert!(ends(lease) > end, "the lease grew");
         end = ends(lease);
         bench.expect_nothing("the lease was extended").await;
@@ -51,7 +55,10 @@ pub(super) async fn nothing_works_after_a_lost_lease(subject: &impl Subject) {
     let late = bench.take_one().await;
     subject.elapse(LEASE + Duration::from_millis(1)).await;
     let receipts = std::slice::from_ref(&late.receipt);
-    assert!(is_lost(&one(receiver.ack(receipts).await)), "nobody else has it yet, and it is lost all the same");
+    assert!(
+        is_lost(&one(receiver.ack(receipts).await)),
+        "nobody else has it yet, and it is lost all the same"
+    );
     let again = bench.take_one().await;
     assert!(is_lost(&one(receiver.ack(receipts).await)), "ack");
     assert!(is_lost(&one(receiver.extend(receipts, LEASE).await)), "extend");
@@ -66,12 +73,16 @@ pub(super) async fn nothing_works_after_a_lost_lease(subject: &impl Subject) {
 
 pub(super) async fn a_nack_delays(subject: &impl Subject) {
     let bench = bench(subject).await;
-    let delay = LEASE * 3;
+    let nearly = LEASE * 3;
+    let delay = nearly + Duration::from_secs(1);
     bench.publish(&["a"]).await;
     let taken = bench.take_one().await;
     must(bench.receiver.nack(&taken.receipt, delay).await, "nack");
-    assert!(is_lost(&one(bench.receiver.ack(std::slice::from_ref(&taken.receipt)).await)), "it was given back");
-    subject.elapse(delay - Duration::from_secs(1)).await;
+    assert!(
+        is_lost(&one(bench.receiver.ack(std::slice::from_ref(&taken.receipt)).await)),
+        "it was given back"
+    );
+    subject.elapse(nearly).await;
     bench.expect_nothing("delayed for longer than a lease").await;
     subject.elapse(Duration::from_secs(1)).await;
     let again = bench.take_one().await;
@@ -104,8 +115,10 @@ pub(super) async fn dead_letters_keep_their_reason(subject: &impl Subject) {
     subject.elapse(LEASE * 2).await;
     bench.expect_nothing("dead").await;
     let first = must(bench.queue.dead_letters(&bench.subscription, None, 2).await, "listing");
-    let rest =
-        must(bench.queue.dead_letters(&bench.subscription, first.last().map(|letter| &letter.id), 9).await, "listing");
+    let rest = must(
+        bench.queue.dead_letters(&bench.subscription, first.last().map(|letter| &letter.id), 9).await,
+        "listing",
+    );
     assert_eq!((first.len(), rest.len()), (2, 1), "the listing is paged");
     let mut found: Vec<_> = first.iter().chain(&rest).map(|letter| letter.reason.as_str()).collect();
     found.sort_unstable();

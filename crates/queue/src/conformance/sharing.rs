@@ -1,6 +1,9 @@
 //! Who gets what.
 
-use super::*;
+use super::{
+    Duration, ENVELOPE_BYTES_MAX, Message, PATIENCE, PublishError, QueueError, Subject, SubscriptionConfig,
+    ack, bench, bench_with, bodies, config, is_refused, must, subscription, take,
+};
 
 pub(super) async fn fans_out(subject: &impl Subject) {
     let bench = bench(subject).await;
@@ -18,7 +21,8 @@ pub(super) async fn fans_out(subject: &impl Subject) {
     let late = must(bench.queue.subscribe(&subscription("late"), config()).await, "subscribing");
     let found = must(late.receive(10, Duration::ZERO).await, "receiving");
     assert!(found.is_empty(), "what was published before the subscription is not for it");
-    let names: Vec<_> = must(bench.queue.subscriptions().await, "listing").into_iter().map(|(name, _)| name).collect();
+    let names: Vec<_> =
+        must(bench.queue.subscriptions().await, "listing").into_iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), 4);
     assert!(names.is_sorted());
 }
@@ -114,12 +118,16 @@ pub(super) async fn full_is_said(subject: &impl Subject) {
 pub(super) async fn requests_are_checked(subject: &impl Subject) {
     let bench = bench(subject).await;
     for lease in [Duration::ZERO, crate::LEASE_MAX + Duration::from_secs(1)] {
-        let refused = bench.queue.subscribe(&bench.subscription, SubscriptionConfig { lease, ..config() }).await;
+        let refused =
+            bench.queue.subscribe(&bench.subscription, SubscriptionConfig { lease, ..config() }).await;
         assert!(matches!(refused, Err(QueueError::Refused(_))), "{refused:?}");
     }
     let unknown = subscription("unknown");
     let refused = bench.queue.dead_letters(&unknown, None, 1).await;
     assert!(matches!(refused, Err(QueueError::Refused(_))), "{refused:?}");
-    assert!(must(bench.receiver.receive(0, PATIENCE).await, "receiving").is_empty(), "none wanted, none waited for");
+    assert!(
+        must(bench.receiver.receive(0, PATIENCE).await, "receiving").is_empty(),
+        "none wanted, none waited for"
+    );
     bench.publish(&[]).await;
 }

@@ -83,11 +83,11 @@ mod tests {
     /// The bytes that the first version wrote, and what a later one may add to them.
     #[test]
     fn old_and_newer_bytes_are_read() {
-        let old = b"\x01\x00\x00\x00\x3e{\"published_at_ms\":1469727000000,\"attributes\":{\"type\":\"t\"}}";
+        let old = b"\x01\x00\x00\x00\x3b{\"published_at_ms\":1469727000000,\"attributes\":{\"type\":\"t\"}}";
         let old = Bytes::from([&old[..], b"\x00body"].concat());
         assert_eq!(encode(&stored()).unwrap(), old);
         assert_eq!(decode(&old).unwrap().stored.message, stored().message);
-        let newer = Bytes::from_static(b"\x01\x00\x00\x00\x20{\"published_at_ms\":1,\"unknown\":2}!");
+        let newer = Bytes::from_static(b"\x01\x00\x00\x00\x21{\"published_at_ms\":1,\"unknown\":2}!");
         assert_eq!(decode(&newer).unwrap().stored.message.body, "!");
     }
 

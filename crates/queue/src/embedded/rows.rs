@@ -58,7 +58,8 @@ fn write_error(error: WriteError<QueueError>) -> QueueError {
 }
 
 fn load_books(view: &mut View<'_>, subscription: &Subscription) -> Result<Books, Aborted> {
-    let bytes = view.bytes(&keys::books(subscription))?.ok_or_else(|| Abort::Refused(unknown(subscription)))?;
+    let bytes =
+        view.bytes(&keys::books(subscription))?.ok_or_else(|| Abort::Refused(unknown(subscription)))?;
     Books::read(&bytes).ok_or_else(|| Abort::Refused(damaged("the books of a subscription", subscription)))
 }
 
@@ -94,7 +95,9 @@ impl StoreRows {
         loop {
             let page = self.store.reader().map_err(store_error)?.scan(&scan).await.map_err(store_error)?;
             for (key, _) in &page {
-                found.push(keys::read_books(key).ok_or_else(|| damaged("a subscription", key.escape_ascii()))?);
+                found.push(
+                    keys::read_books(key).ok_or_else(|| damaged("a subscription", key.escape_ascii()))?,
+                );
             }
             match page.last() {
                 Some((last, _)) if page.len() >= scan.limit => scan = scan.after(last),
@@ -184,7 +187,11 @@ impl Rows for StoreRows {
         Ok(found)
     }
 
-    async fn read(&self, subscription: &Subscription, numbers: &[u64]) -> Result<Vec<(u64, Stored)>, QueueError> {
+    async fn read(
+        &self,
+        subscription: &Subscription,
+        numbers: &[u64],
+    ) -> Result<Vec<(u64, Stored)>, QueueError> {
         let reader = self.store.reader().map_err(store_error)?;
         let mut found = Vec::with_capacity(numbers.len());
         for number in numbers {
@@ -242,7 +249,8 @@ impl Rows for StoreRows {
                 let Some(bytes) = view.bytes(&key)? else { continue };
                 let stored = decode(&bytes).map_err(Abort::Refused)?.stored;
                 let stored = Stored { receive_count: *receive_count, ..stored };
-                let buried = codec::encode_dead(&Buried { stored, reason: reason.clone() }).map_err(refuse)?;
+                let buried =
+                    codec::encode_dead(&Buried { stored, reason: reason.clone() }).map_err(refuse)?;
                 view.set(keys::dead(&subscription, *number), buried);
                 view.remove(key);
                 view.remove(keys::count(&subscription, *number));
@@ -275,13 +283,19 @@ impl Rows for StoreRows {
         let reader = self.store.reader().map_err(store_error)?;
         let pairs = reader.scan(&keys::dead_from(subscription, from, limit)).await.map_err(store_error)?;
         let read = |(key, bytes): (Bytes, Bytes)| {
-            let number = keys::read_number(&key).ok_or_else(|| damaged("a dead letter", key.escape_ascii()))?;
+            let number =
+                keys::read_number(&key).ok_or_else(|| damaged("a dead letter", key.escape_ascii()))?;
             Ok((number, decode(&bytes)?))
         };
         pairs.into_iter().map(read).collect()
     }
 
-    async fn redrive(&self, subscription: &Subscription, limit: usize, now_ms: u64) -> Result<usize, QueueError> {
+    async fn redrive(
+        &self,
+        subscription: &Subscription,
+        limit: usize,
+        now_ms: u64,
+    ) -> Result<usize, QueueError> {
         let letters = self.dead(subscription, None, limit).await?;
         let subscription = subscription.clone();
         self.synced(move |view| {

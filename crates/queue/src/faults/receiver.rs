@@ -119,7 +119,9 @@ impl Receiver for FaultyReceiver {
             let answer = |fate: AckFate| match fate {
                 AckFate::Pass => next(),
                 AckFate::LostBefore => Err(played("an ack is lost on its way").into()),
-                AckFate::LostAfter => next().and_then(|()| Err(played("the answer to an ack is lost").into())),
+                AckFate::LostAfter => {
+                    next().and_then(|()| Err(played("the answer to an ack is lost").into()))
+                }
             };
             fates.into_iter().map(answer).collect()
         })
@@ -137,7 +139,11 @@ impl Receiver for FaultyReceiver {
         self.inner.extend(receipts, lease)
     }
 
-    fn dead_letter<'a>(&'a self, receipt: &'a Receipt, reason: &'a str) -> BoxFuture<'a, Result<(), AckError>> {
+    fn dead_letter<'a>(
+        &'a self,
+        receipt: &'a Receipt,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<(), AckError>> {
         Box::pin(async move {
             match self.draw_ack() {
                 AckFate::Pass => self.inner.dead_letter(receipt, reason).await,

@@ -3,14 +3,16 @@
 //! A commit is one batch in its journal and one `fdatasync`. Measured against redb and SQLite with batches of 1,000
 //! and a sync each, it took 4 to 8 times as many inserts (see `docs/adr/0006-fjall.md`).
 
-use super::folder::{self, Folder};
-use super::{Batch, Durability, Engine, Lookup, Pair, Scan, Snapshot};
+use super::folder::Folder;
+use super::{Batch, Durability, Engine, Lookup, Pair, Scan, Snapshot, journal};
 use crate::error::{OpenError, StoreError};
 use crate::identity::{Marks, marks_key};
 use crate::store::{Setup, Store};
 use crate::world::World;
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -71,43 +73,69 @@ impl Fjall {
     pub fn open(path: &Path, config: FjallConfig, service: &str) -> Result<Self, OpenError> {
         let mut folder = Folder::claim(path, service)?;
         let promised = folder.last_synced()?;
-        let copies = folder.copy_journals()?;
-        let opened = Self::open_database(&folder, config).and_then(|(database, rows)| {
-            let found = sequence_of(&rows)?;
-            if found < promised {
-                return Err(format!("group {promised} was acknowledged and only {found} are found"));
-            }
-            Ok((database, rows))
-        });
-        match opened {
+        let db = folder.db();
+        let torn_tail = if db.is_dir() {
+            journal::check(&folder, promised)?
+        } else if promised > 0 {
+            let detail = format!("group {promised} was acknowledged and its db folder is missing");
+            return Err(OpenError::Corrupt { path: path.to_owned(), detail });
+        } else {
+            None
+        };
+        let kept = folder.keep()?;
+        let cut = torn_tail.map_or(Ok(()), |tail| tail.cut().map_err(Refusal::Told));
+        match cut.and_then(|()| Self::recover(&db, config, promised)) {
             Ok((database, rows)) => {
-                folder::forget(copies)?;
+                kept.forget()?;
                 Ok(Self { database, rows, config, path: path.to_owned(), folder: Mutex::new(folder) })
             }
-            Err(detail) => {
-                folder::restore(copies)?;
-                Err(OpenError::Corrupt { path: folder.path().to_owned(), detail })
+            // Its files are in use, so they are not to be moved, and were not touched.
+            Err(Refusal::Locked) => {
+                kept.forget()?;
+                Err(OpenError::Locked { path: path.to_owned() })
+            }
+            Err(refusal) => {
+                kept.put_back()?;
+                Err(match refusal {
+                    Refusal::Io(source) => OpenError::Io { path: db, source },
+                    Refusal::Damaged(detail) => OpenError::Corrupt { path: path.to_owned(), detail },
+                    Refusal::Told(error) => error,
+                    Refusal::Locked => OpenError::Locked { path: path.to_owned() },
+                })
             }
         }
     }
 
-    fn open_database(folder: &Folder, config: FjallConfig) -> Result<(Database, Keyspace), String> {
+    /// Opens the database and looks whether it holds what was promised. Closed again where it does not.
+    fn recover(db: &Path, config: FjallConfig, promised: u64) -> Result<(Database, Keyspace), Refusal> {
         // Hostile bytes have made the engine panic while it recovers; a damaged folder is an error, not a crash.
         let open = || {
-            let database = Database::builder(folder.db()).cache_size(config.cache_bytes).open()?;
+            let database = Database::builder(db)
+                .cache_size(config.cache_bytes)
+                // Recovery compresses again to compare checksums, so another version of lz4 could not read this one's.
+                .journal_compression(CompressionType::None)
+                .open()?;
             let rows = database.keyspace("rows", KeyspaceCreateOptions::default)?;
-            Ok((database, rows))
+            let found = sequence_of(&rows)?;
+            Ok((database, rows, found))
         };
-        match std::panic::catch_unwind(open) {
-            Ok(opened) => opened.map_err(|error: fjall::Error| describe(&error)),
-            Err(_) => Err("the engine could not read its files".to_owned()),
+        let opened: Result<_, Refusal> =
+            catch_unwind(open).unwrap_or_else(|_| Err(Refusal::Damaged(PANICKED.into())));
+        let (database, rows, found) = opened?;
+        if found < promised {
+            return Err(Refusal::Damaged(format!(
+                "group {promised} was acknowledged and only {found} are found"
+            )));
         }
+        Ok((database, rows))
     }
 
     fn refuse_a_full_disk(&self, batch: &Batch) -> Result<(), StoreError> {
-        let stat = rustix::fs::statvfs(&self.path).map_err(|error| StoreError::Engine(error.to_string().into()))?;
+        let stat =
+            rustix::fs::statvfs(&self.path).map_err(|error| StoreError::Engine(error.to_string().into()))?;
         let free_bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
-        let batch_bytes: usize = batch.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len)).sum();
+        let batch_bytes: usize =
+            batch.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len)).sum();
         let needed_bytes =
             self.config.disk_free_bytes_min.saturating_add(u64::try_from(batch_bytes).unwrap_or(u64::MAX));
         if free_bytes < needed_bytes {
@@ -117,10 +145,41 @@ impl Fjall {
     }
 }
 
-fn sequence_of(rows: &Keyspace) -> Result<u64, String> {
-    let bytes = rows.get(marks_key()).map_err(|error| describe(&error))?;
-    let Some(bytes) = bytes else { return Ok(0) };
-    let marks: Marks = serde_json::from_slice(&bytes).map_err(|error| format!("its marks cannot be read: {error}"))?;
+const PANICKED: &str = "the engine could not read its files";
+
+/// Why a database is not opened.
+#[derive(Debug)]
+enum Refusal {
+    Locked,
+    Io(std::io::Error),
+    Damaged(String),
+    Told(OpenError),
+}
+
+impl From<fjall::Error> for Refusal {
+    fn from(error: fjall::Error) -> Self {
+        match error {
+            fjall::Error::Locked => Self::Locked,
+            fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
+                // A file that is missing or too short is damage; one that may not be opened, or a full disk, is not.
+                let refused = error.raw_os_error().is_some();
+                match error.kind() {
+                    ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+                        Self::Damaged(error.to_string())
+                    }
+                    _ if refused => Self::Io(error),
+                    _ => Self::Damaged(error.to_string()),
+                }
+            }
+            other => Self::Damaged(describe(&other)),
+        }
+    }
+}
+
+fn sequence_of(rows: &Keyspace) -> Result<u64, Refusal> {
+    let Some(bytes) = rows.get(marks_key())? else { return Ok(0) };
+    let unreadable = |error| Refusal::Damaged(format!("its marks cannot be read: {error}"));
+    let marks: Marks = serde_json::from_slice(&bytes).map_err(unreadable)?;
     Ok(marks.sequence)
 }
 
@@ -128,7 +187,7 @@ fn sequence_of(rows: &Keyspace) -> Result<u64, String> {
 fn describe(error: &fjall::Error) -> String {
     match error {
         fjall::Error::Io(error) => error.to_string(),
-        fjall::Error::Storage(error) => format!("a stored block is unreadable ({error})"),
+        fjall::Error::Storage(error) => describe_stored(error).to_owned(),
         fjall::Error::JournalRecovery(_) => "a checksum in its journal does not match".to_owned(),
         fjall::Error::InvalidVersion(_) => "its files are of a version that is not known".to_owned(),
         fjall::Error::Decompress(_) | fjall::Error::InvalidTrailer | fjall::Error::InvalidTag(_) => {
@@ -138,6 +197,21 @@ fn describe(error: &fjall::Error) -> String {
         fjall::Error::Locked => "its database is in use".to_owned(),
         other => other.to_string(),
     }
+}
+
+fn describe_stored(error: &fjall::LsmError) -> &'static str {
+    match error {
+        fjall::LsmError::Io(_) => "a table cannot be read",
+        fjall::LsmError::ChecksumMismatch { .. } => "the checksum of a stored block does not match",
+        fjall::LsmError::Unrecoverable => "a table is missing or unreadable",
+        fjall::LsmError::InvalidVersion(_) => "a table is of a version that is not known",
+        _ => "a stored block does not decode",
+    }
+}
+
+/// Damaged blocks pass their checksums now and then and make the engine panic: a row is unreadable then, and no more.
+fn guarded<T>(read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(StoreError::Engine(PANICKED.into())))
 }
 
 fn failed(error: &fjall::Error) -> StoreError {
@@ -194,8 +268,10 @@ impl std::fmt::Debug for FjallSnapshot {
 
 impl FjallSnapshot {
     fn read(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        let value = self.snapshot.get(&self.rows, key).map_err(|error| failed(&error))?;
-        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+        guarded(|| {
+            let value = self.snapshot.get(&self.rows, key).map_err(|error| failed(&error))?;
+            Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+        })
     }
 }
 
@@ -212,15 +288,17 @@ impl Snapshot for FjallSnapshot {
         if scan.is_empty() {
             return Ok(Vec::new());
         }
-        let range = self.snapshot.range(&self.rows, (scan.from.clone(), scan.to.clone()));
         let pair = |guard: fjall::Guard| {
             let (key, value) = guard.into_inner().map_err(|error| failed(&error))?;
             Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
         };
-        if scan.reverse {
-            range.rev().take(scan.limit).map(pair).collect()
-        } else {
-            range.take(scan.limit).map(pair).collect()
-        }
+        guarded(|| {
+            let range = self.snapshot.range(&self.rows, (scan.from.clone(), scan.to.clone()));
+            if scan.reverse {
+                range.rev().take(scan.limit).map(pair).collect()
+            } else {
+                range.take(scan.limit).map(pair).collect()
+            }
+        })
     }
 }

@@ -1,21 +1,37 @@
 //! A store's folder: whose it is, that nobody else has it, and that it holds what was promised.
 //!
 //! ```text
-//! STORE     {"antiphon_store":1,"service":"comments"}: made first, so that a foreign folder is never touched
-//! LOCK      locked while a process has the folder
-//! SYNCED    the sequence number of the last synced group, written behind each sync and not synced itself
-//! db/       the engine's files
+//! STORE         {"antiphon_store":1,"service":"comments"}: made first, so that a foreign folder is never touched
+//! LOCK          locked while a process has the folder; empty
+//! SYNCED        the sequence number of the last synced group, written behind each sync and not synced itself
+//! db/           the engine's files
+//! before-open/  those files as they were, while they are being opened: put back if that fails
 //! ```
 //!
-//! `SYNCED` is why damage is noticed: the engine recovers from a torn tail of its journal by cutting it off, which is
-//! right after a power cut, and would silently drop acknowledged writes if the disk had rotted. A database that comes
-//! up behind its mark has lost what it had promised. Its journals are copied before it is opened, and put back then,
-//! so that nothing is lost by looking.
+//! # What damage can be told from a power cut
+//! A journal that ends in a broken batch is what a power cut leaves, and what a rotten disk leaves. `SYNCED` tells the
+//! two apart. Group *n* in it means that group *n* was on the disk when that was written, so:
+//!
+//! - up to group *n* everything is there, or the folder is damaged and refused;
+//! - behind group *n* only a batch that is whole counts, and the last journal is cut at the first that is not. Nobody
+//!   was told of such a batch, since the answer comes after the sync, and the sync after all of the bytes.
+//!
+//! `SYNCED` is exact after a process was killed, in whatever way: the operating system has it. After a power cut it may
+//! be as old as what the system keeps back (half a minute, say), or be torn, and then knows nothing. Acknowledged groups
+//! since then are on the disk all the same. What cannot be told is *both at once*: the power goes, **and** the disk
+//! spoils, or never wrote, what it had confirmed in that last half minute. That looks like a torn tail, is taken for
+//! one, and goes to the log as a warning.
+//!
+//! Opening recovers, which changes files: the engine cuts journals and removes folders that it thinks nobody needs. So
+//! its files are kept until it turns out that they hold what was promised: tables as links (they never change), journals
+//! as copies. A process killed in between leaves `before-open` behind, which the next one removes: `db` is complete but
+//! in the one moment in which the two change places.
 
+use super::journal::is_journal;
 use crate::error::OpenError;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 const FORMAT: u32 = 1;
@@ -35,7 +51,7 @@ pub(super) struct Folder {
     _lock: File,
 }
 
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io { path, source }
 }
@@ -44,15 +60,7 @@ impl Folder {
     /// Claims a folder for a service, making it where it is missing or empty.
     pub(super) fn claim(path: &Path, service: &str) -> Result<Self, OpenError> {
         fs::create_dir_all(path).map_err(io_error(path))?;
-        let marker_path = path.join("STORE");
-        match fs::read(&marker_path) {
-            Ok(bytes) => check_marker(path, &bytes, service)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                refuse_foreign(path)?;
-                write_marker(path, service).map_err(io_error(&marker_path))?;
-            }
-            Err(error) => return Err(io_error(&marker_path)(error)),
-        }
+        let ours = is_ours(path, service)?;
         let open = |name: &str| {
             let path = path.join(name);
             File::options()
@@ -63,13 +71,19 @@ impl Folder {
                 .open(&path)
                 .map_err(io_error(&path))
         };
-        let lock = open("LOCK")?;
+        let lock = open(LOCK)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { path: path.to_owned() }),
             Err(TryLockError::Error(source)) => return Err(io_error(path)(source)),
         }
-        Ok(Self { path: path.to_owned(), synced: open("SYNCED")?, _lock: lock })
+        // Another process may have made the folder its own since.
+        if !ours && !is_ours(path, service)? {
+            write_marker(path, service).map_err(io_error(path))?;
+        }
+        let folder = Self { path: path.to_owned(), synced: open("SYNCED")?, _lock: lock };
+        folder.tidy()?;
+        Ok(folder)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -102,34 +116,126 @@ impl Folder {
         self.synced.write_all(&bytes)
     }
 
-    /// Copies the engine's journals, to put them back if opening it turns out to have cut them.
-    pub(super) fn copy_journals(&self) -> Result<Vec<(PathBuf, PathBuf)>, OpenError> {
-        let mut copies = Vec::new();
-        let db = self.db();
-        if !db.is_dir() {
-            return Ok(copies);
+    /// Keeps the engine's files as they are, to put them back if opening them fails.
+    pub(super) fn keep(&self) -> Result<Kept, OpenError> {
+        let kept =
+            Kept { db: self.db(), draft: self.path.join("before-open.new"), copy: self.path.join(KEPT) };
+        if kept.db.is_dir() {
+            keep_folder(&kept.db, &kept.draft)
+                .and_then(|()| fs::rename(&kept.draft, &kept.copy))
+                .map_err(io_error(&kept.draft))
+                // Whatever is wrong, there is probably no room.
+                .inspect_err(|_| remove(&kept.draft).unwrap_or_default())?;
         }
-        for entry in fs::read_dir(&db).map_err(io_error(&db))? {
-            let path = entry.map_err(io_error(&db))?.path();
-            if path.extension().is_some_and(|extension| extension == "jnl") {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let copy = self.path.join(format!("{name}.before-open"));
-                fs::copy(&path, &copy).map_err(io_error(&copy))?;
-                copies.push((path, copy));
-            }
+        Ok(kept)
+    }
+
+    /// Ends what a killed process had begun.
+    fn tidy(&self) -> Result<(), OpenError> {
+        let (db, kept) = (self.db(), self.path.join(KEPT));
+        if !db.exists() && kept.exists() {
+            fs::rename(&kept, &db).map_err(io_error(&kept))?;
         }
-        Ok(copies)
+        [KEPT, "before-open.new", "db.refused"]
+            .into_iter()
+            .map(|name| self.path.join(name))
+            .try_for_each(|path| remove(&path).map_err(io_error(&path)))
     }
 }
 
-/// Puts copied journals back.
-pub(super) fn restore(copies: Vec<(PathBuf, PathBuf)>) -> Result<(), OpenError> {
-    copies.into_iter().try_for_each(|(path, copy)| fs::rename(&copy, &path).map_err(io_error(&copy)))
+const LOCK: &str = "LOCK";
+const KEPT: &str = "before-open";
+
+/// The engine's files as they were.
+#[derive(Debug)]
+pub(super) struct Kept {
+    db: PathBuf,
+    draft: PathBuf,
+    copy: PathBuf,
 }
 
-/// Drops the copies.
-pub(super) fn forget(copies: Vec<(PathBuf, PathBuf)>) -> Result<(), OpenError> {
-    copies.into_iter().try_for_each(|(_, copy)| fs::remove_file(&copy).map_err(io_error(&copy)))
+impl Kept {
+    /// They are not needed any more.
+    pub(super) fn forget(self) -> Result<(), OpenError> {
+        remove(&self.copy).map_err(io_error(&self.copy))
+    }
+
+    /// Puts them back.
+    pub(super) fn put_back(self) -> Result<(), OpenError> {
+        let refused = self.db.with_extension("refused");
+        let swap = || {
+            if self.db.exists() {
+                fs::rename(&self.db, &refused)?;
+            }
+            if self.copy.exists() {
+                for entry in fs::read_dir(&self.copy)? {
+                    let path = entry?.path();
+                    if is_journal(&path) {
+                        File::open(path)?.sync_all()?;
+                    }
+                }
+                fs::rename(&self.copy, &self.db)?;
+            }
+            remove(&refused)
+        };
+        swap().map_err(io_error(&self.db))
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Links what never changes in place, and copies what does.
+fn keep_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            keep_folder(&from, &to)?;
+        } else if is_journal(&from) {
+            copy_sparse(&from, &to)?;
+        } else if fs::hard_link(&from, &to).is_err() {
+            // Not every file system has links.
+            fs::copy(&from, &to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a file without the zeros in it: a new journal is 64 MiB of them, and a full disk has no room for that.
+fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
+    const CHUNK_BYTES: usize = 1 << 16;
+    let zeros = [0; CHUNK_BYTES];
+    let mut chunk = [0; CHUNK_BYTES];
+    let (mut from, mut to) = (File::open(from)?, File::create_new(to)?);
+    to.set_len(from.metadata()?.len())?;
+    loop {
+        let length = from.read(&mut chunk)?;
+        let (Some(read), Some(nothing)) = (chunk.get(..length), zeros.get(..length)) else { return Ok(()) };
+        if length == 0 {
+            return Ok(());
+        }
+        if read == nothing {
+            to.seek(SeekFrom::Current(i64::try_from(length).unwrap_or_default()))?;
+        } else {
+            to.write_all(read)?;
+        }
+    }
+}
+
+/// True when a folder is this service's, false when it is nobody's yet; an error when it is anybody else's.
+fn is_ours(path: &Path, service: &str) -> Result<bool, OpenError> {
+    let marker_path = path.join("STORE");
+    match fs::read(&marker_path) {
+        Ok(bytes) => check_marker(path, &bytes, service).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => refuse_foreign(path).map(|()| false),
+        Err(error) => Err(io_error(&marker_path)(error)),
+    }
 }
 
 fn check_marker(path: &Path, bytes: &[u8], service: &str) -> Result<(), OpenError> {
@@ -152,9 +258,12 @@ fn check_marker(path: &Path, bytes: &[u8], service: &str) -> Result<(), OpenErro
 
 fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     for entry in fs::read_dir(path).map_err(io_error(path))? {
-        let name = entry.map_err(io_error(path))?.file_name().to_string_lossy().into_owned();
-        // What a crash in the middle of making the marker leaves behind.
-        if name != MARKER_DRAFT {
+        let entry = entry.map_err(io_error(path))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // What a crash before there was a marker leaves behind, and what another process is about to make.
+        let begun =
+            name == MARKER_DRAFT || (name == LOCK && entry.metadata().is_ok_and(|file| file.len() == 0));
+        if !begun && name != "STORE" {
             return Err(OpenError::Foreign { path: path.to_owned(), found: name });
         }
     }
@@ -172,5 +281,7 @@ fn write_marker(path: &Path, service: &str) -> io::Result<()> {
     fs::rename(&draft, path.join("STORE"))?;
     // The name itself, and the folder's own name in its parent.
     File::open(path)?.sync_all()?;
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }

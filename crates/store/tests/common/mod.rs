@@ -13,20 +13,20 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 /// Where every test's clock begins, and begins again after each restart: stamps must not repeat all the same.
-pub const START_MS: u64 = 1_700_000_000_000;
+pub(crate) const START_MS: u64 = 1_700_000_000_000;
 
 /// The service of every test's store.
-pub const SERVICE: &str = "crash";
+pub(crate) const SERVICE: &str = "crash";
 
 const ROLE: &str = "ANTIPHON_STORE_TEST_ROLE";
 
 /// This test binary once more, as a child: it runs its test named `child`, which asks for its [`role`].
-pub fn child(role: &[&str]) -> Command {
+pub(crate) fn child(role: &[&str]) -> Command {
     in_role(Command::new(std::env::current_exe().unwrap()), role)
 }
 
 /// The child's program and arguments behind another program, which runs it.
-pub fn child_under(mut program: Command, role: &[&str]) -> Command {
+pub(crate) fn child_under(mut program: Command, role: &[&str]) -> Command {
     program.arg(std::env::current_exe().unwrap());
     in_role(program, role)
 }
@@ -42,7 +42,7 @@ fn in_role(mut command: Command, role: &[&str]) -> Command {
 
 /// What the parent wants this process to be; `None` in an ordinary test run.
 #[expect(clippy::disallowed_methods, reason = "a child is told its role where the harness does not parse it")]
-pub fn role() -> Option<Vec<String>> {
+pub(crate) fn role() -> Option<Vec<String>> {
     let role = std::env::var(ROLE).ok()?;
     // The harness has begun a line of its own.
     say("");
@@ -50,28 +50,28 @@ pub fn role() -> Option<Vec<String>> {
 }
 
 /// Writes one line to the parent, at once and in one piece.
-pub fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush()).expect("the parent reads");
 }
 
 /// Tells people a figure or what was passed over: the harness shows nothing that a passing test prints.
-pub fn tell(text: &str) {
+pub(crate) fn tell(text: &str) {
     writeln!(std::io::stderr().lock(), "    {text}").unwrap_or_default();
 }
 
 /// Room enough everywhere, for tests that are not about it.
-pub fn config() -> FjallConfig {
+pub(crate) fn config() -> FjallConfig {
     FjallConfig { cache_bytes: 4 << 20, disk_free_bytes_min: 0 }
 }
 
 /// A clock that begins anew.
-pub fn world() -> Arc<SeededWorld> {
+pub(crate) fn world() -> Arc<SeededWorld> {
     Arc::new(SeededWorld::new(1, START_MS))
 }
 
 /// Opens the embedded store as these tests do.
-pub fn open(path: &Path) -> Result<Store, antiphon_store::OpenError> {
+pub(crate) fn open(path: &Path) -> Result<Store, antiphon_store::OpenError> {
     Store::open_fjall(path, config(), world(), &Setup::of(SERVICE))
 }
 
@@ -81,7 +81,7 @@ pub async fn close(store: Store) {
 }
 
 /// The engine alone.
-pub fn engine(path: &Path) -> Result<Fjall, antiphon_store::OpenError> {
+pub(crate) fn engine(path: &Path) -> Result<Fjall, antiphon_store::OpenError> {
     Fjall::open(path, config(), SERVICE)
 }
 
@@ -114,10 +114,10 @@ pub async fn rows<R: Row<Key: Ord>>(reader: &Reader) -> BTreeMap<R::Key, R::Stat
 }
 
 /// A folder's files by their names in it, with their bytes; folders as `None`.
-pub type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
+pub(crate) type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
 /// Reads a folder.
-pub fn tree(path: &Path) -> Tree {
+pub(crate) fn tree(path: &Path) -> Tree {
     let mut found = Tree::new();
     let mut waiting = vec![path.to_owned()];
     while let Some(folder) = waiting.pop() {
@@ -136,7 +136,7 @@ pub fn tree(path: &Path) -> Tree {
 }
 
 /// Makes a folder what [`tree`] read.
-pub fn plant(path: &Path, tree: &Tree) {
+pub(crate) fn plant(path: &Path, tree: &Tree) {
     if path.exists() {
         fs::remove_dir_all(path).unwrap();
     }
@@ -150,7 +150,7 @@ pub fn plant(path: &Path, tree: &Tree) {
 }
 
 /// What differs between two folders, by name: bytes themselves would fill the screen.
-pub fn differences(before: &Tree, after: &Tree) -> Vec<String> {
+pub(crate) fn differences(before: &Tree, after: &Tree) -> Vec<String> {
     let mut found = Vec::new();
     for name in before.keys().chain(after.keys().filter(|name| !before.contains_key(*name))) {
         match (before.get(name), after.get(name)) {
@@ -167,7 +167,7 @@ pub fn differences(before: &Tree, after: &Tree) -> Vec<String> {
 }
 
 /// 41234 as `41,234`.
-pub fn thousands(number: usize) -> String {
+pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")

@@ -1,0 +1,111 @@
+//! What changes who is here: each a pure function of the rows it reads.
+//!
+//! Each is answered with the profile as it is then. Repeating one changes nothing.
+
+use crate::account::{Account, Creation};
+use crate::rows::{AccountRow, ProfileRow, SigningKeyRow};
+use api::{Problem, PublicKey};
+use lattice::{Lww, Min};
+use messages::{CertifiedKey, Fact, KeyId, Profile, ProfileFact, SigningKeyFact, SigningKeyState, UserId};
+use std::convert::Infallible;
+use store::{Abort, View, ViewError};
+
+/// Somebody to be created, checked already.
+#[derive(Debug, Clone)]
+pub(crate) struct NewUser {
+    pub(crate) id: UserId,
+    pub(crate) name: String,
+    pub(crate) avatar: Option<String>,
+    /// See [`Creation::request`].
+    pub(crate) request: String,
+}
+
+/// What is to be changed in a profile, checked already.
+#[derive(Debug, Clone)]
+#[expect(clippy::option_option, reason = "an avatar that is left alone, removed, or set")]
+pub(crate) struct Change {
+    pub(crate) name: Option<String>,
+    pub(crate) avatar: Option<Option<String>>,
+}
+
+type Written = Result<Profile, Abort<Problem>>;
+
+fn refuse<T>(problem: Problem) -> Result<T, Abort<Problem>> {
+    Err(Abort::Refused(problem))
+}
+
+/// Joins a delta into a profile, to be announced if it is news.
+fn join(view: &mut View<'_>, id: UserId, delta: Profile) -> Result<Profile, ViewError> {
+    let joined = view.join::<ProfileRow>(&id, delta)?;
+    if joined.grew {
+        view.mark::<ProfileRow>(ProfileFact::TOPIC, &id)?;
+    }
+    Ok(joined.after)
+}
+
+/// Creates somebody, once: who repeats the request gets them as they are now.
+pub(crate) fn create(view: &mut View<'_>, new: &NewUser) -> Written {
+    let account = view.get::<AccountRow>(&new.id)?.unwrap_or_default();
+    let stored = view.get::<ProfileRow>(&new.id)?.unwrap_or_default();
+    if let Some(creation) = account.created.get() {
+        return if creation.request == new.request {
+            Ok(stored)
+        } else {
+            let problem = Problem::conflict("this Idempotency-Key was used for another user");
+            refuse(problem.with_field(api::idempotency::IDEMPOTENCY_HEADER))
+        };
+    }
+    let at = view.mint(ProfileFact::newest_stamp(&stored));
+    let creation = Creation { at, request: new.request.clone() };
+    view.join::<AccountRow>(&new.id, Account { created: Min::of(creation), ..Account::default() })?;
+    let mut delta = Profile { name: Lww::new(at, new.name.clone()), ..Profile::default() };
+    if new.avatar.is_some() {
+        delta.avatar = Lww::new(at, new.avatar.clone());
+    }
+    Ok(join(view, new.id, delta)?)
+}
+
+/// Changes a name, an avatar, or both. What is so already stays as it is.
+pub(crate) fn rename(view: &mut View<'_>, id: UserId, by: UserId, change: &Change) -> Written {
+    let stored = view.get::<ProfileRow>(&id)?.unwrap_or_default();
+    if stored.name.get().is_none() {
+        return refuse(Problem::not_found("user"));
+    }
+    if id != by {
+        return refuse(Problem::forbidden("only they themselves may change who somebody is"));
+    }
+    let name = change.name.as_ref().filter(|name| stored.name.get() != Some(*name));
+    let avatar = change.avatar.as_ref().filter(|avatar| stored.avatar.get().unwrap_or(&None) != *avatar);
+    if name.is_none() && avatar.is_none() {
+        return Ok(stored);
+    }
+    let at = view.mint(ProfileFact::newest_stamp(&stored));
+    let mut delta = Profile::default();
+    if let Some(name) = name {
+        delta.name = Lww::new(at, name.clone());
+    }
+    if let Some(avatar) = avatar {
+        delta.avatar = Lww::new(at, avatar.clone());
+    }
+    Ok(join(view, id, delta)?)
+}
+
+/// The id of a public key, as rows and messages have it.
+pub(crate) fn key_id(key: &PublicKey) -> KeyId {
+    key.key_id().parse().unwrap_or_else(|_| unreachable!("a key id is half a digest in hexadecimal"))
+}
+
+/// Stores a public key with its certificate, to be announced if it is news.
+pub(crate) fn add_key(
+    view: &mut View<'_>,
+    id: KeyId,
+    public_key: &str,
+    certificate: &str,
+) -> Result<(), Abort<Infallible>> {
+    let key = CertifiedKey { public_key: public_key.to_owned(), certificate: certificate.to_owned() };
+    let delta = SigningKeyState { key: Min::of(key), ..SigningKeyState::default() };
+    if view.join::<SigningKeyRow>(&id, delta)?.grew {
+        view.mark::<SigningKeyRow>(SigningKeyFact::TOPIC, &id)?;
+    }
+    Ok(())
+}
