@@ -2,6 +2,8 @@
 //!
 //! There are no skips. An engine that cannot do one of these cannot hold the promises of a store.
 
+#![expect(clippy::expect_used, reason = "a suite for tests: it fails by panicking, with what was wrong")]
+
 use crate::{
     Abort, Counted, Engine, Joined, OpenError, Row, Scan, SeededWorld, Setup, Store, StoreError, View,
     WriteError, join_counted, key,
@@ -224,7 +226,13 @@ async fn scans_are_ordered_and_bounded(home: &impl Home) {
     assert!(keys(all.after(&key::of::<Best>(&65_536))).await.is_empty());
     assert!(keys(Scan::prefix(&[0x24])).await.is_empty());
     drop(reader);
-    store.write(|view| -> Done { Ok(view.remove(key::index(0x23, &9_u64))) }).await.expect("removed");
+    store
+        .write(|view| -> Done {
+            view.remove(key::index(0x23, &9_u64));
+            Ok(())
+        })
+        .await
+        .expect("removed");
     let left = store.reader().expect("reads").scan(&Scan::prefix(&[0x23])).await.expect("reads");
     assert_eq!(left, [], "removed");
     store.close().await;
@@ -248,7 +256,7 @@ async fn marks_are_cleared_only_at_their_version(home: &impl Home) {
     store.close().await;
     let store = open(home);
     let kept = store.marks("best", 9).expect("reads");
-    assert_eq!(kept, [sent.clone()], "marks survive a restart");
+    assert_eq!(kept, std::slice::from_ref(&sent), "marks survive a restart");
     store.write(move |view| -> Done { view.clear_mark(&sent).map_err(Into::into) }).await.expect("cleared");
     assert_eq!(store.marks("best", 9).expect("reads"), []);
     assert_eq!(store.outbox_depth(), (0, false));

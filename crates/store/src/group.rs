@@ -133,7 +133,6 @@ impl Committer {
     }
 
     /// Runs every job, again where it missed rows, over one snapshot. An outcome a job: `Err` where the store failed it.
-    #[expect(clippy::type_complexity, reason = "used once, right below its only caller")]
     fn run_group(
         &self,
         jobs: &mut [Box<dyn Job>],

@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn marks_round_trip_and_topics_do_not_mix() {
         let mut mirror = Mirror::default();
-        let value = super::value(7, 9);
+        let value = value(7, 9);
         mirror.changed(&mark_key("a", &[0x10, 0, 1]), Some(&value));
         mirror.changed(&mark_key("ab", &[0x10]), Some(&value));
         let mark =
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_read_again_when_the_mirror_is_empty() {
         let mut mirror = Mirror::default();
-        let value = super::value(1, 9);
+        let value = value(1, 9);
         let key = |n: usize| mark_key("t", &n.to_be_bytes());
         for n in 0..=MIRROR_MARKS_MAX {
             mirror.changed(&key(n), Some(&value));

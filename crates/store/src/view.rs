@@ -141,6 +141,10 @@ impl<'g> View<'g> {
     }
 
     /// Writes plain bytes: index rows, and other derived facts that are no lattice.
+    ///
+    /// # Panics
+    ///
+    /// Where the key is longer than [`KEY_BYTES_MAX`].
     pub fn set(&mut self, key: Vec<u8>, value: impl Into<Bytes>) {
         assert!(key.len() <= KEY_BYTES_MAX, "a key of {} bytes: layouts are of bounded length", key.len());
         self.written.insert(key, Some(value.into()));

@@ -3,6 +3,14 @@
 //! Damage is made here by flipping bits, cutting files and removing them. What comes of each: either every
 //! acknowledged row is there, or the store says that it is damaged. Never fewer rows, never other ones.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking; clippy knows tests, and not their helpers"
+)]
+
 mod common;
 
 use antiphon_store::{Abort, OpenError, Row, Setup, Store, StoreError, key};
@@ -71,6 +79,14 @@ fn bytes_of<'t>(tree: &'t mut Tree, name: &str) -> &'t mut Vec<u8> {
     tree.get_mut(Path::new(name)).and_then(Option::as_mut).expect("a file of this name")
 }
 
+/// Bytes beside the rows, so that a table has many blocks.
+fn filler(n: u64) -> (Vec<u8>, Vec<u8>) {
+    let mut rng = fastrand::Rng::with_seed(n);
+    (key::index(0x21, &n), (0..1_000).map(|_| rng.u8(..)).collect())
+}
+
+const FILLER: u64 = 200;
+
 /// What came of a damaged folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
@@ -112,6 +128,26 @@ async fn judge(path: &Path, before: &Tree, expected: &Rows, what: &str) -> Outco
         Err(StoreError::Engine(_)) => outcome = Outcome::Unreadable,
         Err(error) => panic!("{what}: the scan: {error}"),
     }
+    let filled = before.contains_key(Path::new(FILLED));
+    for n in (0..FILLER).filter(|_| filled) {
+        let (key, value) = filler(n);
+        match reader.bytes(&key).await {
+            Ok(found) => assert!(found.is_some_and(|found| found[..] == value), "{what}: filler {n}"),
+            Err(StoreError::Engine(_)) => outcome = Outcome::Unreadable,
+            Err(error) => panic!("{what}: filler {n}: {error}"),
+        }
+    }
+    match reader.scan(&antiphon_store::Scan::prefix(&[0x21])).await {
+        Ok(found) if filled => {
+            assert_eq!(found.len() as u64, FILLER, "{what}: the scan of the filler");
+            let right =
+                (0..FILLER).zip(found).all(|(n, (key, value))| filler(n) == (key.into(), value.into()));
+            assert!(right, "{what}: the scan of the filler");
+        }
+        Ok(found) => assert!(found.is_empty(), "{what}: nothing was put there"),
+        Err(StoreError::Engine(_)) => outcome = Outcome::Unreadable,
+        Err(error) => panic!("{what}: the scan of the filler: {error}"),
+    }
     drop(reader);
     if outcome == Outcome::Whole {
         let new = 5_000;
@@ -137,7 +173,7 @@ fn count(outcomes: &Tally, outcome: Outcome) -> usize {
 
 #[tokio::test]
 async fn a_flipped_bit_in_the_journal_is_noticed() {
-    let home = tempfile::tempdir().unwrap();
+    let home = common::quick_home();
     let path = home.path().join("store");
     let ends = written(&path).await;
     let whole = common::tree(&path);
@@ -160,7 +196,7 @@ async fn a_flipped_bit_in_the_journal_is_noticed() {
 
 #[tokio::test]
 async fn a_flipped_bit_in_a_sealed_journal_is_noticed() {
-    let home = tempfile::tempdir().unwrap();
+    let home = common::quick_home();
     let path = home.path().join("store");
     let ends = written(&path).await;
     // The engine begins a new journal now and then; the older ones stay until their rows are in tables.
@@ -193,7 +229,7 @@ async fn a_flipped_bit_in_a_sealed_journal_is_noticed() {
 
 #[tokio::test]
 async fn a_cut_journal_is_noticed() {
-    let home = tempfile::tempdir().unwrap();
+    let home = common::quick_home();
     let path = home.path().join("store");
     let ends = written(&path).await;
     let whole = common::tree(&path);
@@ -217,7 +253,7 @@ async fn a_cut_journal_is_noticed() {
 /// The power went in the middle of a group that nobody was told of: the journal ends in a part of it.
 #[tokio::test]
 async fn a_torn_tail_that_was_not_acknowledged_is_dropped() {
-    let home = tempfile::tempdir().unwrap();
+    let home = common::quick_home();
     let path = home.path().join("store");
     let ends = written(&path).await;
     let store = common::open(&path).unwrap();
@@ -260,9 +296,20 @@ async fn a_torn_tail_that_was_not_acknowledged_is_dropped() {
     }
 }
 
+/// A file that says that a folder has filler.
+const FILLED: &str = "filled";
+
 /// Rows in tables: the engine moves them there when its journal has grown.
 async fn flushed(path: &Path) -> Tree {
     written(path).await;
+    let store = common::open(path).unwrap();
+    let filling = store.write(|view| {
+        (0..FILLER).map(filler).for_each(|(key, value)| view.set(key, value));
+        Ok::<_, Abort<Infallible>>(())
+    });
+    filling.await.unwrap();
+    store.close().await;
+    fs::write(path.join(FILLED), "").unwrap();
     {
         let database = fjall::Database::builder(path.join("db")).open().unwrap();
         let rows = database.keyspace("rows", fjall::KeyspaceCreateOptions::default).unwrap();
@@ -284,14 +331,15 @@ fn tables(tree: &Tree) -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn a_flipped_bit_in_a_table_is_noticed() {
-    let home = tempfile::tempdir().unwrap();
+    let home = common::quick_home();
     let path = home.path().join("store");
     let whole = flushed(&path).await;
     let mut rng = fastrand::Rng::with_seed(SEED);
     let mut outcomes = Tally::new();
     let mut flips = 0;
     for file in tables(&whole) {
-        for _ in 0..40 {
+        let flips_here = if file.starts_with("db/keyspaces/1/tables") { 200 } else { 30 };
+        for _ in 0..flips_here {
             let mut damaged = whole.clone();
             let bytes = bytes_of(&mut damaged, file.to_str().unwrap());
             let (place, bit) = (rng.usize(..bytes.len()), rng.u8(..8));
@@ -307,7 +355,7 @@ async fn a_flipped_bit_in_a_table_is_noticed() {
 
 #[tokio::test]
 async fn a_missing_file_is_noticed_and_the_others_are_kept() {
-    let home = tempfile::tempdir().unwrap();
+    let home = common::quick_home();
     let path = home.path().join("store");
     let whole = flushed(&path).await;
     let mut outcomes = Tally::new();
@@ -344,7 +392,7 @@ fn refused(path: &Path, before: &Tree) -> OpenError {
 
 #[tokio::test]
 async fn a_folder_that_is_not_ours_is_left_alone() {
-    let home = tempfile::tempdir().unwrap();
+    let home = common::quick_home();
     let path = home.path().join("photos");
     fs::create_dir_all(path.join("2024")).unwrap();
     fs::write(path.join("2024/cat.jpg"), "meow").unwrap();
@@ -378,7 +426,7 @@ async fn a_folder_that_is_not_ours_is_left_alone() {
 
 #[tokio::test]
 async fn another_service_and_another_format_are_refused() {
-    let home = tempfile::tempdir().unwrap();
+    let home = common::quick_home();
     let path = home.path().join("store");
     written(&path).await;
     let whole = common::tree(&path);
@@ -428,7 +476,7 @@ fn child() {
 
 #[tokio::test]
 async fn a_folder_in_use_is_refused() {
-    let home = tempfile::tempdir().unwrap();
+    let home = common::quick_home();
     let path = home.path().join("store");
     written(&path).await;
     for killed in [false, true] {
@@ -464,7 +512,7 @@ async fn a_folder_in_use_is_refused() {
 #[tokio::test]
 async fn of_two_that_make_a_folder_one_gets_it() {
     for _ in 0..20 {
-        let home = tempfile::tempdir().unwrap();
+        let home = common::quick_home();
         let path = home.path().join("store");
         let barrier = std::sync::Barrier::new(2);
         let open = |service: &'static str| {

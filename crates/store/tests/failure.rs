@@ -1,5 +1,13 @@
 //! A commit that fails, fails its whole group; an unknown outcome stops the store for good.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking; clippy knows tests, and not their helpers"
+)]
+
 use antiphon_store::{
     Abort, Committer, Memory, OpenError, Row, SeededWorld, Setup, Store, StoreError, WriteError,
 };

@@ -1,1 +1,84 @@
-//! stories
+//! Stories: their parts and paragraphs, votes and reads, and the comment counts that they are shown with.
+//!
+//! It owns the stories, announces parts and their owners to Comments, and keeps copies of people's profiles and of the
+//! tallies that Comments announces, so it answers every query alone. It counts no comments: what it shows is the sum
+//! of the tallies that it holds, and merging one is a maximum.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`rows`] | the catalogue: every kind of row with its key |
+//! | [`story`], [`part`], [`paragraph`], [`vote`] | the states, their lattices, what a vote counts for |
+//! | `write` | create, delete, vote, read: pure functions of the rows they read |
+//! | `edit` | what an edit of a part changes, paragraph by paragraph |
+//! | [`read`], [`read_part`] | stories and parts with authors and counts |
+//! | `merge` | what it hears |
+//! | `http` | its face |
+
+mod edit;
+mod http;
+mod merge;
+pub mod paragraph;
+pub mod part;
+pub mod read;
+pub mod read_part;
+pub mod rows;
+pub mod story;
+pub mod vote;
+mod write;
+
+use api::KeyRing;
+use choreography::{NameError, Relay, signing_keys};
+use lattice::{Lww, Stamp};
+use messages::PartFact;
+use queue::Publisher;
+use std::sync::Arc;
+use store::{Store, StoreError};
+use utoipa_axum::router::OpenApiRouter;
+
+/// The service's name: in its store, its subscriptions and its folder.
+pub const NAME: &str = "stories";
+
+/// The most parts of a story: one scan lists them all.
+pub const PARTS_MAX: usize = store::SCAN_PAIRS_MAX;
+/// The most paragraphs of a part. A part is one row of JSON, so this and the bound on a request's body bound the row.
+pub const PARAGRAPHS_MAX: usize = 500;
+/// The most paragraphs that a part ever has: those that were removed leave their ids, so that they never come back.
+pub const PARAGRAPHS_EVER_MAX: usize = 10_000;
+
+/// A replica of the service.
+#[derive(Debug, Clone)]
+pub struct Stories {
+    store: Store,
+    keys: Arc<KeyRing>,
+}
+
+impl Stories {
+    /// A replica on its store. `keys` learns the signing keys that the store has.
+    pub async fn open(store: Store, keys: Arc<KeyRing>) -> Result<Self, StoreError> {
+        signing_keys::learn_stored::<rows::SigningKeyRow>(&store, &keys).await?;
+        Ok(Self { store, keys })
+    }
+
+    /// Its store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What announces its parts.
+    pub fn relay(&self, publisher: Arc<dyn Publisher>) -> Result<Relay, NameError> {
+        Relay::new(self.store.clone(), publisher).announcing::<PartFact, rows::PartFactRow>()
+    }
+
+    /// Its routes, described.
+    pub fn router(&self) -> OpenApiRouter {
+        http::router().with_state(self.clone())
+    }
+}
+
+/// The first value of a register, written at the least stamp.
+///
+/// A creation that is repeated at another replica writes the same value at the same stamp, so it never undoes an edit
+/// that it has not heard of: every edit is above it.
+fn first<T>(value: T) -> Lww<T> {
+    Lww::new(Stamp::default(), value)
+}

@@ -1,5 +1,7 @@
 //! What Users tells others: who people are, and with which key it signs.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, where a panic is the verdict")]
+
 mod common;
 
 use antiphon_users::rows::{ProfileRow, SigningKeyRow};

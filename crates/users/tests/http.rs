@@ -1,5 +1,7 @@
 //! What Users answers: to its people, to those who claim to be them, and to nonsense.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the verdict")]
+
 mod common;
 
 use antiphon_users::TOKEN_TTL_S;

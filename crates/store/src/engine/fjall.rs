@@ -1,16 +1,19 @@
 //! The embedded engine: [fjall](https://docs.rs/fjall), a log-structured merge tree in this process.
 //!
-//! A commit is one batch in its journal and one `fdatasync`. Measured against redb and SQLite with batches of 1,000
+//! A commit is one batch in its journal and one `fdatasync`. Measured against redb and `SQLite` with batches of 1,000
 //! and a sync each, it took 4 to 8 times as many inserts (see `docs/adr/0006-fjall.md`).
 
 use super::folder::Folder;
+use super::journal::First;
 use super::{Batch, Durability, Engine, Lookup, Pair, Scan, Snapshot, journal};
 use crate::error::{OpenError, StoreError};
 use crate::identity::{Marks, marks_key};
 use crate::store::{Setup, Store};
 use crate::world::World;
 use bytes::Bytes;
-use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::{
+    AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable,
+};
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -74,17 +77,15 @@ impl Fjall {
         let mut folder = Folder::claim(path, service)?;
         let promised = folder.last_synced()?;
         let db = folder.db();
-        let torn_tail = if db.is_dir() {
-            journal::check(&folder, promised)?
-        } else if promised > 0 {
-            let detail = format!("group {promised} was acknowledged and its db folder is missing");
-            return Err(OpenError::Corrupt { path: path.to_owned(), detail });
-        } else {
-            None
-        };
+        let journals = journal::check(&folder, promised)?;
+        if promised == 0 && journals.is_empty && !folder.has_tables()? {
+            // Nothing was ever committed. What a process left that was killed while it made this is not always taken
+            // for a database, so it is made anew.
+            folder.clear()?;
+        }
         let kept = folder.keep()?;
-        let cut = torn_tail.map_or(Ok(()), |tail| tail.cut().map_err(Refusal::Told));
-        match cut.and_then(|()| Self::recover(&db, config, promised)) {
+        let cut = journals.torn_tail.as_ref().map_or(Ok(()), |tail| tail.cut().map_err(Refusal::Told));
+        match cut.and_then(|()| Self::recover(&db, config, promised, journals.first)) {
             Ok((database, rows)) => {
                 kept.forget()?;
                 Ok(Self { database, rows, config, path: path.to_owned(), folder: Mutex::new(folder) })
@@ -107,7 +108,12 @@ impl Fjall {
     }
 
     /// Opens the database and looks whether it holds what was promised. Closed again where it does not.
-    fn recover(db: &Path, config: FjallConfig, promised: u64) -> Result<(Database, Keyspace), Refusal> {
+    fn recover(
+        db: &Path,
+        config: FjallConfig,
+        promised: u64,
+        first: Option<First>,
+    ) -> Result<(Database, Keyspace), Refusal> {
         // Hostile bytes have made the engine panic while it recovers; a damaged folder is an error, not a crash.
         let open = || {
             let database = Database::builder(db)
@@ -116,18 +122,23 @@ impl Fjall {
                 .journal_compression(CompressionType::None)
                 .open()?;
             let rows = database.keyspace("rows", KeyspaceCreateOptions::default)?;
-            let found = sequence_of(&rows)?;
-            Ok((database, rows, found))
+            let found = sequence_of(rows.get(marks_key())?)?;
+            if found < promised {
+                let detail = format!("group {promised} was acknowledged and only {found} are found");
+                return Err(Refusal::Damaged(detail));
+            }
+            if let Some(First { seqno, sequence }) = first
+                && rows.tree.get_highest_persisted_seqno().is_none_or(|persisted| persisted < seqno)
+            {
+                // No table overlaps the journals, so they must meet: an older journal may be missing.
+                let below = sequence_of(rows.tree.get(marks_key(), seqno).map_err(fjall::Error::from)?)?;
+                if below.checked_add(1) != Some(sequence) {
+                    return Err(Refusal::Damaged(format!("group {sequence} follows group {below}")));
+                }
+            }
+            Ok((database, rows))
         };
-        let opened: Result<_, Refusal> =
-            catch_unwind(open).unwrap_or_else(|_| Err(Refusal::Damaged(PANICKED.into())));
-        let (database, rows, found) = opened?;
-        if found < promised {
-            return Err(Refusal::Damaged(format!(
-                "group {promised} was acknowledged and only {found} are found"
-            )));
-        }
-        Ok((database, rows))
+        catch_unwind(open).unwrap_or_else(|_| Err(Refusal::Damaged(PANICKED.into())))
     }
 
     fn refuse_a_full_disk(&self, batch: &Batch) -> Result<(), StoreError> {
@@ -161,13 +172,14 @@ impl From<fjall::Error> for Refusal {
         match error {
             fjall::Error::Locked => Self::Locked,
             fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
-                // A file that is missing or too short is damage; one that may not be opened, or a full disk, is not.
-                let refused = error.raw_os_error().is_some();
+                // A file that is missing or too short, or read at a place that is none, is damage; one that may not
+                // be opened, a full disk and a broken one are what the operating system says.
                 match error.kind() {
-                    ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
-                        Self::Damaged(error.to_string())
-                    }
-                    _ if refused => Self::Io(error),
+                    ErrorKind::NotFound
+                    | ErrorKind::AlreadyExists
+                    | ErrorKind::NotADirectory
+                    | ErrorKind::InvalidInput => Self::Damaged(error.to_string()),
+                    _ if error.raw_os_error().is_some() => Self::Io(error),
                     _ => Self::Damaged(error.to_string()),
                 }
             }
@@ -176,11 +188,11 @@ impl From<fjall::Error> for Refusal {
     }
 }
 
-fn sequence_of(rows: &Keyspace) -> Result<u64, Refusal> {
-    let Some(bytes) = rows.get(marks_key())? else { return Ok(0) };
+fn sequence_of(marks: Option<fjall::Slice>) -> Result<u64, Refusal> {
     let unreadable = |error| Refusal::Damaged(format!("its marks cannot be read: {error}"));
-    let marks: Marks = serde_json::from_slice(&bytes).map_err(unreadable)?;
-    Ok(marks.sequence)
+    marks.map_or(Ok(0), |bytes| {
+        serde_json::from_slice(&bytes).map(|marks: Marks| marks.sequence).map_err(unreadable)
+    })
 }
 
 /// The engine's errors print as code; people read words.

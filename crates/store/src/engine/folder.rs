@@ -130,6 +130,26 @@ impl Folder {
         Ok(kept)
     }
 
+    /// True when the engine has moved rows from its journals to tables.
+    pub(super) fn has_tables(&self) -> Result<bool, OpenError> {
+        let keyspaces = self.db().join("keyspaces");
+        let any = || {
+            for keyspace in entries(&keyspaces)? {
+                // The engine keeps its own facts in the first one.
+                if keyspace.file_name() != "0" && !entries(&keyspace.path().join("tables"))?.is_empty() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        any().map_err(io_error(&keyspaces))
+    }
+
+    /// Removes the engine's files, in which there is nothing.
+    pub(super) fn clear(&self) -> Result<(), OpenError> {
+        remove(&self.db()).map_err(io_error(&self.db()))
+    }
+
     /// Ends what a killed process had begun.
     fn tidy(&self) -> Result<(), OpenError> {
         let (db, kept) = (self.db(), self.path.join(KEPT));
@@ -182,6 +202,14 @@ impl Kept {
     }
 }
 
+/// What is in a folder; nothing where there is none.
+pub(super) fn entries(path: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.collect(),
+    }
+}
+
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -210,22 +238,39 @@ fn keep_folder(from: &Path, to: &Path) -> io::Result<()> {
 /// Copies a file without the zeros in it: a new journal is 64 MiB of them, and a full disk has no room for that.
 fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
     const CHUNK_BYTES: usize = 1 << 16;
-    let zeros = [0; CHUNK_BYTES];
-    let mut chunk = [0; CHUNK_BYTES];
+    let zeros = vec![0; CHUNK_BYTES];
+    let mut chunk = zeros.clone();
     let (mut from, mut to) = (File::open(from)?, File::create_new(to)?);
     to.set_len(from.metadata()?.len())?;
-    loop {
+    let mut at = 0;
+    while let Some(data) = next_data(&from, at)? {
+        from.seek(SeekFrom::Start(data))?;
         let length = from.read(&mut chunk)?;
-        let (Some(read), Some(nothing)) = (chunk.get(..length), zeros.get(..length)) else { return Ok(()) };
+        let (Some(read), Some(nothing)) = (chunk.get(..length), zeros.get(..length)) else { break };
         if length == 0 {
-            return Ok(());
+            break;
         }
-        if read == nothing {
-            to.seek(SeekFrom::Current(i64::try_from(length).unwrap_or_default()))?;
-        } else {
+        if read != nothing {
+            to.seek(SeekFrom::Start(data))?;
             to.write_all(read)?;
         }
+        at = data + length as u64;
     }
+    Ok(())
+}
+
+/// Where a file goes on, at `at` or behind a hole there; none behind its last byte.
+fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
+    #[cfg(target_os = "linux")]
+    return match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+        Ok(data) => Ok(Some(data)),
+        Err(rustix::io::Errno::NXIO) => Ok(None),
+        // Not every file system knows its holes.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => Ok(Some(at)),
+        Err(error) => Err(error.into()),
+    };
+    #[cfg(not(target_os = "linux"))]
+    Ok((at < file.metadata()?.len()).then_some(at))
 }
 
 /// True when a folder is this service's, false when it is nobody's yet; an error when it is anybody else's.
@@ -233,7 +278,11 @@ fn is_ours(path: &Path, service: &str) -> Result<bool, OpenError> {
     let marker_path = path.join("STORE");
     match fs::read(&marker_path) {
         Ok(bytes) => check_marker(path, &bytes, service).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => refuse_foreign(path).map(|()| false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match refuse_foreign(path) {
+            // Another process made the folder its own in between: the marker comes before all that is foreign here.
+            Err(_) if marker_path.exists() => is_ours(path, service),
+            refused => refused.map(|()| false),
+        },
         Err(error) => Err(io_error(&marker_path)(error)),
     }
 }

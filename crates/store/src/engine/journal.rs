@@ -12,10 +12,10 @@
 //!
 //! The layout is that of fjall's disk format 3; the engine itself refuses any other.
 
-use super::folder::{Folder, io_error};
+use super::folder::{Folder, entries, io_error};
 use crate::error::OpenError;
 use crate::identity::{Marks, marks_key};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3Default;
@@ -45,19 +45,48 @@ impl TornTail {
     }
 }
 
+/// What the journals hold.
+#[derive(Debug, Default)]
+pub(super) struct Journals {
+    /// No batch is in them: nothing was ever committed, or everything is in tables.
+    pub(super) is_empty: bool,
+    /// The first group, and the batch that holds it: what came before must be in tables.
+    pub(super) first: Option<First>,
+    /// What is to be cut off.
+    pub(super) torn_tail: Option<TornTail>,
+}
+
+/// The oldest group in the journals.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct First {
+    pub(super) seqno: u64,
+    pub(super) sequence: u64,
+}
+
 /// Reads every journal of a store's folder, of which group `promised` was acknowledged and perhaps later ones. Changes
 /// nothing.
-pub(super) fn check(folder: &Folder, promised: u64) -> Result<Option<TornTail>, OpenError> {
+pub(super) fn check(folder: &Folder, promised: u64) -> Result<Journals, OpenError> {
     let mut journals = journals(&folder.db())?;
     journals.sort_unstable();
+    if journals.is_empty() && (promised > 0 || folder.has_tables()?) {
+        // The engine would begin a new one, and count from nothing: then it sees none of its rows.
+        return Err(OpenError::Corrupt {
+            path: folder.path().to_owned(),
+            detail: "its journals are missing".into(),
+        });
+    }
     let last = journals.len().saturating_sub(1);
     let mut before = Before::default();
+    let mut found = Journals { is_empty: true, ..Journals::default() };
     for (index, (_, path)) in journals.into_iter().enumerate() {
         let mut journal = Journal::open(&path).map_err(io_error(&path))?;
         let torn = loop {
             match journal.next() {
                 Ok(Some(batch)) => {
-                    before = before.then(&batch).map_err(|detail| damaged(folder, &path, &detail))?
+                    before = before.then(&batch).map_err(|detail| damaged(folder, &path, &detail))?;
+                    let first = batch.sequence.map(|sequence| First { seqno: batch.seqno, sequence });
+                    found.first = found.first.or(first);
+                    found.is_empty = false;
                 }
                 Ok(None) => break None,
                 Err(error) if is_torn(&error) => break Some(error),
@@ -70,9 +99,9 @@ pub(super) fn check(folder: &Folder, promised: u64) -> Result<Option<TornTail>, 
             let behind = known.map_or_else(String::new, |known| format!(" behind group {known}"));
             return Err(damaged(folder, &path, &format!("the batch{behind} does not check: {torn}")));
         }
-        return Ok(Some(TornTail { journal: path, whole_bytes: journal.whole_bytes }));
+        found.torn_tail = Some(TornTail { journal: path, whole_bytes: journal.whole_bytes });
     }
-    Ok(None)
+    Ok(found)
 }
 
 fn damaged(folder: &Folder, journal: &Path, detail: &str) -> OpenError {
@@ -83,8 +112,8 @@ fn damaged(folder: &Folder, journal: &Path, detail: &str) -> OpenError {
 /// The journals and their numbers.
 fn journals(db: &Path) -> Result<Vec<(u64, PathBuf)>, OpenError> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(db).map_err(io_error(db))? {
-        let path = entry.map_err(io_error(db))?.path();
+    for entry in entries(db).map_err(io_error(db))? {
+        let path = entry.path();
         let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
         if let Some(number) = number.filter(|_| is_journal(&path)) {
             found.push((number, path));
@@ -115,7 +144,7 @@ impl Before {
         // The high-water marks of a group that wrote: only the store's first row, its identity, comes without.
         let Some(sequence) = batch.sequence else { return Ok(Self { seqno: Some(batch.seqno), ..self }) };
         if let Some(before) = self.sequence
-            && before + 1 != sequence
+            && before.checked_add(1) != Some(sequence)
         {
             return Err(format!("group {sequence} follows group {before}"));
         }

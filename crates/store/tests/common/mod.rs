@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub(crate) mod strace;
+
 use antiphon_store::engine::Pair;
 use antiphon_store::{Fjall, FjallConfig, Reader, Row, Scan, SeededWorld, Setup, Store};
 use std::collections::BTreeMap;
@@ -65,6 +67,12 @@ pub(crate) fn config() -> FjallConfig {
     FjallConfig { cache_bytes: 4 << 20, disk_free_bytes_min: 0 }
 }
 
+/// A folder for a test that opens stores by the hundred and does not ask whether the disk has them: in memory, where
+/// the machine has such a place, since a sync may take long.
+pub(crate) fn quick_home() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// A clock that begins anew.
 pub(crate) fn world() -> Arc<SeededWorld> {
     Arc::new(SeededWorld::new(1, START_MS))
@@ -75,18 +83,13 @@ pub(crate) fn open(path: &Path) -> Result<Store, antiphon_store::OpenError> {
     Store::open_fjall(path, config(), world(), &Setup::of(SERVICE))
 }
 
-/// Closes a store so that its folder is free afterwards.
-pub async fn close(store: Store) {
-    store.close().await;
-}
-
 /// The engine alone.
 pub(crate) fn engine(path: &Path) -> Result<Fjall, antiphon_store::OpenError> {
     Fjall::open(path, config(), SERVICE)
 }
 
 /// Every pair under a prefix, page by page.
-pub async fn all(reader: &Reader, prefix: &[u8]) -> Vec<Pair> {
+pub(crate) async fn all(reader: &Reader, prefix: &[u8]) -> Vec<Pair> {
     let mut found: Vec<Pair> = Vec::new();
     loop {
         let mut scan = Scan::prefix(prefix);
@@ -102,7 +105,7 @@ pub async fn all(reader: &Reader, prefix: &[u8]) -> Vec<Pair> {
 }
 
 /// Every row of a kind, page by page.
-pub async fn rows<R: Row<Key: Ord>>(reader: &Reader) -> BTreeMap<R::Key, R::State> {
+pub(crate) async fn rows<R: Row<Key: Ord>>(reader: &Reader) -> BTreeMap<R::Key, R::State> {
     let mut found = BTreeMap::new();
     let mut scan = Scan::prefix(&[R::TAG]);
     loop {

@@ -1,0 +1,84 @@
+//! The command line. Every option can be given by an environment variable too; nothing else reads the environment.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Comments for serial stories, with counts that never drift.
+#[derive(Debug, Parser)]
+#[command(name = "antiphon", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = "Without a command it serves: open the address that it prints.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve users, stories and comments, or one of them alone.
+    Serve(ServeArgs),
+    /// Post a corpus of comments through the public API and check every count.
+    Replay(crate::replay::ReplayArgs),
+}
+
+/// One of the services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServiceName {
+    /// Accounts and profiles.
+    Users,
+    /// Stories, parts, votes, reads, and the counts of comments.
+    Stories,
+    /// Comments.
+    Comments,
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServeArgs {
+    /// Serve this one alone, on the same folder; without it all three.
+    #[arg(value_enum)]
+    pub(crate) service: Option<ServiceName>,
+    /// Where everything is kept. Each service has a folder and a database of its own in there.
+    #[arg(long, env = "ANTIPHON_DATA", value_name = "DIR", default_value = "./antiphon-data")]
+    pub(crate) data: PathBuf,
+    /// Where to listen. Port 0 takes a free one, which is printed.
+    #[arg(long, env = "ANTIPHON_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:7878")]
+    pub(crate) listen: SocketAddr,
+    /// Do not write the starter story on the first start.
+    #[arg(long, env = "ANTIPHON_EMPTY")]
+    pub(crate) empty: bool,
+    /// The name of this site: every site hears everything once.
+    #[arg(long, env = "ANTIPHON_SITE", value_name = "NAME", default_value = "main")]
+    pub(crate) site: String,
+    /// The deployment to belong to: 32 hexadecimal digits; minted on the first start unless given.
+    #[arg(long, env = "ANTIPHON_DEPLOYMENT", value_name = "ID")]
+    pub(crate) deployment: Option<String>,
+    /// The public half of the root key, whose signature makes a signing key believed; made on the first start where all
+    /// services run in one process.
+    #[arg(long, env = "ANTIPHON_ROOT_PUBLIC_KEY", value_name = "KEY")]
+    pub(crate) root_public_key: Option<String>,
+    /// Logs as JSON lines instead of text.
+    #[arg(long, env = "ANTIPHON_LOG_JSON")]
+    pub(crate) log_json: bool,
+    /// What to log, as `level` or `target=level,…`.
+    #[arg(long, env = "ANTIPHON_LOG", value_name = "FILTER", default_value = "info")]
+    pub(crate) log: String,
+    /// Refuse writes while fewer bytes than this are free on the disk.
+    #[arg(long, env = "ANTIPHON_DISK_FREE_MIN", value_name = "BYTES", default_value_t = 256 << 20)]
+    pub(crate) disk_free_min: u64,
+    /// Make the queue and the handlers fail on a schedule that this seed decides. For `replay`.
+    #[arg(long, value_name = "SEED", hide = true)]
+    pub(crate) fault_seed: Option<u64>,
+    /// Count with "+1" messages too, to compare. For `replay`.
+    #[arg(long, hide = true)]
+    pub(crate) plain_counter: bool,
+}
+
+impl ServeArgs {
+    /// Whether this process runs a service.
+    pub(crate) fn runs(&self, service: ServiceName) -> bool {
+        self.service.is_none_or(|only| only == service)
+    }
+}

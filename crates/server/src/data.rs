@@ -1,0 +1,230 @@
+//! The data folder.
+//!
+//! ```text
+//! antiphon.json       the deployment and the public half of the root key; no secret
+//! root.key            the root key, mode 0600, where it was made here
+//! users/              the store of Users, and signing.key (0600) with its certificate
+//! stories/ comments/  the stores of the others
+//! queue/              the embedded queue
+//! starter             there until the starter story is complete
+//! ```
+
+use crate::cli::ServeArgs;
+use api::root::{Certificate, certify};
+use api::{PublicKey, SigningKey};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use store::World;
+use thiserror::Error;
+
+/// Why the data folder cannot be used. Nothing in it was changed.
+#[derive(Debug, Error)]
+pub(crate) enum DataError {
+    #[error("cannot use {path}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{path} cannot be read as this program's: {detail}")]
+    Malformed { path: PathBuf, detail: String },
+    #[error("{path} holds {found:?} and no antiphon.json: name an empty or new folder with --data")]
+    Foreign { path: PathBuf, found: String },
+    #[error("{path} may be read by others (mode {mode:o}): it is a secret, do chmod 600")]
+    Exposed { path: PathBuf, mode: u32 },
+    #[error("{path} belongs to {what} {found}, not {wanted}")]
+    Mismatch { path: PathBuf, what: &'static str, found: String, wanted: String },
+    #[error(
+        "a service that begins alone must be told where it belongs: give --deployment and --root-public-key, or start \
+         all services once on {path}"
+    )]
+    Alone { path: PathBuf },
+    #[error("users cannot sign tokens: {path} is missing; copy the root key there once, or begin with all services")]
+    NoRootKey { path: PathBuf },
+    #[error("a --root-public-key is 43 characters of base64url: copy it from antiphon.json")]
+    RootPublicKey,
+    #[error("a --deployment is 32 lower-case hexadecimal digits: copy it from antiphon.json")]
+    Deployment,
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> DataError {
+    let path = path.to_owned();
+    move |source| DataError::Io { path, source }
+}
+
+/// What `antiphon.json` says: nothing secret, to be copied to other machines of the deployment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Site {
+    antiphon: u32,
+    deployment: String,
+    root_public_key: PublicKey,
+}
+
+const FORMAT: u32 = 1;
+
+/// A data folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Data {
+    path: PathBuf,
+    site: Site,
+}
+
+impl Data {
+    /// Opens the folder that the arguments name, making it where it is missing.
+    pub(crate) fn open(args: &ServeArgs, world: &dyn World) -> Result<Self, DataError> {
+        let path = &args.data;
+        fs::create_dir_all(path).map_err(io_error(path))?;
+        let site_path = path.join("antiphon.json");
+        let site = match fs::read(&site_path) {
+            Ok(bytes) => read_site(&site_path, &bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => found(args, world)?,
+            Err(error) => return Err(io_error(&site_path)(error)),
+        };
+        let check = |what, found: &str, wanted: Option<&String>| match wanted {
+            Some(wanted) if wanted != found => {
+                Err(DataError::Mismatch { path: path.clone(), what, found: found.to_owned(), wanted: wanted.clone() })
+            }
+            _ => Ok(()),
+        };
+        check("deployment", &site.deployment, args.deployment.as_ref())?;
+        check("root key", &site.root_public_key.to_string(), args.root_public_key.as_ref())?;
+        Ok(Self { path: path.clone(), site })
+    }
+
+    pub(crate) fn deployment(&self) -> &str {
+        &self.site.deployment
+    }
+
+    pub(crate) fn root_public_key(&self) -> PublicKey {
+        self.site.root_public_key
+    }
+
+    /// The folder of a service's store, or of the queue.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The key that signs tokens and the root key's signature over it, made on the first start of Users.
+    pub(crate) fn signing_key(&self, world: &dyn World) -> Result<(SigningKey, Certificate), DataError> {
+        let folder = self.folder(users::NAME);
+        let (key_path, certificate_path) = (folder.join("signing.key"), folder.join("signing.cert"));
+        let key = match read_secret(&key_path)? {
+            Some(key) => key,
+            None => new_secret(&key_path, world)?,
+        };
+        let certificate = match fs::read_to_string(&certificate_path) {
+            Ok(text) => text.trim().parse().map_err(|_| DataError::Malformed {
+                path: certificate_path,
+                detail: "it is no certificate: remove it, and it is made again".to_owned(),
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let root_path = self.path.join("root.key");
+                let root = read_secret(&root_path)?.ok_or(DataError::NoRootKey { path: root_path })?;
+                let certificate = certify(&root, &key.public());
+                write_new(&certificate_path, 0o644, format!("{certificate}\n").as_bytes())?;
+                certificate
+            }
+            Err(error) => return Err(io_error(&certificate_path)(error)),
+        };
+        Ok((key, certificate))
+    }
+
+    /// True until the starter story was written to the end.
+    pub(crate) fn wants_starter(&self) -> bool {
+        self.path.join("starter").exists()
+    }
+
+    /// The starter story is complete.
+    pub(crate) fn starter_is_done(&self) -> Result<(), DataError> {
+        let path = self.path.join("starter");
+        fs::remove_file(&path).map_err(io_error(&path))
+    }
+}
+
+fn read_site(path: &Path, bytes: &[u8]) -> Result<Site, DataError> {
+    let malformed = |detail: String| DataError::Malformed { path: path.to_owned(), detail };
+    let site: Site = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+    if site.antiphon > FORMAT {
+        return Err(malformed(format!("its format {} is newer than {FORMAT}: upgrade", site.antiphon)));
+    }
+    Ok(site)
+}
+
+/// Begins a data folder.
+fn found(args: &ServeArgs, world: &dyn World) -> Result<Site, DataError> {
+    let path = &args.data;
+    for entry in fs::read_dir(path).map_err(io_error(path))? {
+        let name = entry.map_err(io_error(path))?.file_name().to_string_lossy().into_owned();
+        // What a start that was killed in here leaves behind.
+        if !["root.key", "root.new", "starter", "antiphon.json.new"].contains(&name.as_str()) {
+            return Err(DataError::Foreign { path: path.clone(), found: name });
+        }
+    }
+    if let Some(deployment) = &args.deployment {
+        deployment.parse::<messages::UserId>().map_err(|_| DataError::Deployment)?;
+    }
+    let told = args.deployment.is_some() && args.root_public_key.is_some();
+    if args.service.is_some() && !told {
+        return Err(DataError::Alone { path: path.clone() });
+    }
+    let root_public_key = match &args.root_public_key {
+        Some(text) => text.parse().map_err(|_| DataError::RootPublicKey)?,
+        None => {
+            let key_path = path.join("root.key");
+            match read_secret(&key_path)? {
+                Some(key) => key.public(),
+                None => new_secret(&key_path, world)?.public(),
+            }
+        }
+    };
+    let deployment = args.deployment.clone().unwrap_or_else(|| format!("{:032x}", world.random()));
+    let site = Site { antiphon: FORMAT, deployment, root_public_key };
+    if !args.empty && args.service.is_none() {
+        let starter = path.join("starter");
+        File::create(&starter).map_err(io_error(&starter))?;
+    }
+    let site_path = path.join("antiphon.json");
+    let json = serde_json::to_vec_pretty(&site)
+        .map_err(|error| DataError::Malformed { path: site_path.clone(), detail: error.to_string() })?;
+    // The last file that is made: a folder without it is begun again.
+    let draft = path.join("antiphon.json.new");
+    fs::write(&draft, json).and_then(|()| File::open(&draft)?.sync_all()).map_err(io_error(&draft))?;
+    fs::rename(&draft, &site_path).and_then(|()| File::open(path)?.sync_all()).map_err(io_error(&site_path))?;
+    Ok(site)
+}
+
+fn read_secret(path: &Path) -> Result<Option<SigningKey>, DataError> {
+    let pem = match fs::read_to_string(path) {
+        Ok(pem) => pem,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error(path)(error)),
+    };
+    let mode = fs::metadata(path).map_err(io_error(path))?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(DataError::Exposed { path: path.to_owned(), mode });
+    }
+    let malformed = |error: api::keys::KeyError| DataError::Malformed { path: path.to_owned(), detail: error.to_string() };
+    SigningKey::from_pem(&pem).map(Some).map_err(malformed)
+}
+
+fn new_secret(path: &Path, world: &dyn World) -> Result<SigningKey, DataError> {
+    let mut seed = [0; 32];
+    let (left, right) = seed.split_at_mut(16);
+    left.copy_from_slice(&world.random().to_be_bytes());
+    right.copy_from_slice(&world.random().to_be_bytes());
+    let key = SigningKey::from_seed(seed);
+    let malformed = |error: api::keys::KeyError| DataError::Malformed { path: path.to_owned(), detail: error.to_string() };
+    write_new(path, 0o600, key.to_pem().map_err(malformed)?.as_bytes())?;
+    Ok(key)
+}
+
+/// Writes a file that is there whole or not at all, and on the disk when this returns.
+fn write_new(path: &Path, mode: u32, content: &[u8]) -> Result<(), DataError> {
+    let draft = path.with_extension("new");
+    let written = File::options().write(true).create(true).truncate(true).mode(mode).open(&draft).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&draft, path)?;
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    });
+    written.map_err(io_error(path))
+}

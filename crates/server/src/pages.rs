@@ -1,0 +1,105 @@
+//! The web pages: plain files, compiled in.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+/// Only our own scripts and styles run; pictures may come from where people keep their avatars.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; img-src 'self' https: http: data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+);
+
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+macro_rules! files {
+    ($($name:literal: $kind:expr),* $(,)?) => {
+        /// What is served below `/web/`: name, media type, content.
+        const FILES: &[(&str, &str, &str)] =
+            &[$(($name, $kind, include_str!(concat!("../../../web/", $name)))),*];
+    };
+}
+
+files! {
+    "account.js": JAVASCRIPT,
+    "action.js": JAVASCRIPT,
+    "api.js": JAVASCRIPT,
+    "app.js": JAVASCRIPT,
+    "comment.js": JAVASCRIPT,
+    "comments.js": JAVASCRIPT,
+    "composer.js": JAVASCRIPT,
+    "counts.js": JAVASCRIPT,
+    "dialog.js": JAVASCRIPT,
+    "dom.js": JAVASCRIPT,
+    "editor.js": JAVASCRIPT,
+    "format.js": JAVASCRIPT,
+    "icon.svg": "image/svg+xml",
+    "icons.js": JAVASCRIPT,
+    "index.html": "text/html; charset=utf-8",
+    "lattice.js": JAVASCRIPT,
+    "listing.js": JAVASCRIPT,
+    "menu.js": JAVASCRIPT,
+    "notice.js": JAVASCRIPT,
+    "part.js": JAVASCRIPT,
+    "people.js": JAVASCRIPT,
+    "poll.js": JAVASCRIPT,
+    "router.js": JAVASCRIPT,
+    "session.js": JAVASCRIPT,
+    "statistic.js": JAVASCRIPT,
+    "storage.js": JAVASCRIPT,
+    "stories.js": JAVASCRIPT,
+    "style.css": "text/css; charset=utf-8",
+}
+
+/// The pages and what they load.
+pub(crate) fn routes() -> Router {
+    Router::new()
+        .route("/", get(shell))
+        .route("/stories/{story}", get(shell))
+        .route("/parts/{part}", get(shell))
+        .route("/web/{file}", get(file))
+}
+
+/// One page for all: it reads its address itself.
+async fn shell() -> Response {
+    answer("index.html")
+}
+
+async fn file(Path(name): Path<String>) -> Response {
+    answer(&name)
+}
+
+fn answer(name: &str) -> Response {
+    let Some((_, kind, content)) = FILES.iter().find(|(file, ..)| *file == name) else {
+        return (StatusCode::NOT_FOUND, "there is no such page\n").into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+        // The files change with the program, and are small: ask each time.
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    (headers, *content).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_file_is_served() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web");
+        let mut found: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !name.ends_with(".test.js") && !name.ends_with(".json") && name.contains('.'))
+            .collect();
+        let mut served: Vec<_> = FILES.iter().map(|(name, ..)| (*name).to_owned()).collect();
+        found.sort();
+        served.sort();
+        assert_eq!(served, found);
+    }
+}

@@ -1,0 +1,132 @@
+//! Starting, running and stopping a process.
+
+use crate::cli::ServeArgs;
+use crate::data::{Data, DataError};
+use crate::node::{self, NodeError};
+use crate::plain_counter::{self, PlainCounter};
+use crate::starter;
+use crate::status::Watched;
+use crate::telemetry::{self, TelemetryError};
+use crate::wiring::{Connection, Stops, Wiring, called};
+use crate::face;
+use axum::serve::ListenerExt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{RealWorld, World};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// How long requests that are being answered may take at shutdown.
+const ANSWERS_MAX: Duration = Duration::from_secs(10);
+
+/// Why a process did not serve.
+#[derive(Debug, Error)]
+pub(crate) enum ServeError {
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error(transparent)]
+    PlainCounter(#[from] store::OpenError),
+    #[error(transparent)]
+    Name(#[from] queue::NameError),
+    #[error("cannot listen on {address}; choose another with --listen")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("the API could not be described")]
+    Description(#[from] serde_json::Error),
+    #[error("the process cannot be watched for signals")]
+    Signals(#[source] std::io::Error),
+    #[error("serving failed")]
+    Serve(#[source] std::io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT, then drains.
+pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
+    telemetry::log(args)?;
+    let metrics = telemetry::measure()?;
+    let world: Arc<dyn World> = Arc::new(RealWorld);
+    let data = Data::open(args, &*world)?;
+    let services = node::open(args, &data, &world).await?;
+    let plain_counter = match args.plain_counter {
+        true => Some(PlainCounter::new(node::open_store(args, &data, &world, plain_counter::NAME)?)?),
+        false => None,
+    };
+    let connection = Connection::default();
+    let watched =
+        Watched { services: services.clone(), connection: connection.clone(), metrics, plain_counter: plain_counter.clone() };
+    let router = face::router(watched)?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|source| ServeError::Listen { address: args.listen, source })?;
+    let address = listener.local_addr().map_err(|source| ServeError::Listen { address: args.listen, source })?;
+    let signals = signals()?;
+
+    let (stop_answers, stop_relays, stop_pumps) =
+        (watch::Sender::new(false), watch::Sender::new(false), watch::Sender::new(false));
+    let wiring =
+        Wiring { args: args.clone(), data: data.clone(), world, services: services.clone(), plain_counter, connection };
+    let stops = Stops { relays: stop_relays.subscribe(), pumps: stop_pumps.subscribe() };
+    let wiring = tokio::spawn(wiring.run(stops));
+    if data.wants_starter() && !args.empty && args.service.is_none() {
+        match starter::write(&router, data.deployment()).await {
+            Ok(()) => data.starter_is_done()?,
+            Err(error) => tracing::warn!(%error, "the starter story is not complete; the next start goes on with it"),
+        }
+    }
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "answers may wait for others");
+        }
+    });
+    let server = axum::serve(listener, router).with_graceful_shutdown(called(stop_answers.subscribe()));
+    let mut server = tokio::spawn(server.into_future());
+    greet(args, address);
+
+    tokio::select! {
+        () = signals => {}
+        served = &mut server => return served.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(ServeError::Serve),
+    }
+    tracing::info!("stopping: answering what was asked, announcing what is marked, merging what is in hand");
+    stop_answers.send_replace(true);
+    if tokio::time::timeout(ANSWERS_MAX, server).await.is_err() {
+        tracing::warn!("some requests were still being answered");
+    }
+    stop_relays.send_replace(true);
+    stop_pumps.send_replace(true);
+    if let Err(error) = wiring.await {
+        tracing::error!(%error, "the wiring failed");
+    }
+    for service in services {
+        service.store().clone().close().await;
+    }
+    Ok(())
+}
+
+/// Completes at the first SIGTERM or SIGINT.
+fn signals() -> Result<impl Future<Output = ()>, ServeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Says where to look. The first line is also what scripts read the port from.
+fn greet(args: &ServeArgs, address: SocketAddr) {
+    println!("antiphon is at http://{address}");
+    match args.service {
+        None => println!("  stories and comments  http://{address}/"),
+        Some(service) => println!("  only {service:?}"),
+    }
+    println!("  the API, described    http://{address}{}", api::openapi::OPENAPI_PATH);
+    println!("  status, metrics       http://{address}/status  http://{address}/metrics");
+    println!("  data                  {}", args.data.display());
+}

@@ -1,0 +1,152 @@
+//! Health, readiness, depths, metrics.
+
+use crate::node::Service;
+use crate::plain_counter::PlainCounter;
+use crate::wiring::Connection;
+use api::{Json, Problem};
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use choreography::kept;
+use metrics_exporter_prometheus::PrometheusHandle;
+use queue::Depth;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What the status pages look at.
+#[derive(Debug, Clone)]
+pub(crate) struct Watched {
+    pub(crate) services: Vec<Service>,
+    pub(crate) connection: Connection,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) plain_counter: Option<PlainCounter>,
+}
+
+#[derive(Debug, Serialize)]
+struct Status {
+    version: &'static str,
+    deployment: Option<String>,
+    services: BTreeMap<&'static str, ServiceStatus>,
+    queue: QueueStatus,
+    /// Nothing is to be announced, and nothing is on its way.
+    quiet: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ServiceStatus {
+    replica: String,
+    /// Rows that are still to be announced; at least so many where `outbox_more` is true.
+    outbox: usize,
+    outbox_more: bool,
+    /// Messages that were not understood.
+    kept: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct QueueStatus {
+    connected: bool,
+    subscriptions: BTreeMap<String, DepthStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct DepthStatus {
+    ready: u64,
+    in_flight: u64,
+    delayed: u64,
+    dead: u64,
+}
+
+impl From<Depth> for DepthStatus {
+    fn from(depth: Depth) -> Self {
+        Self { ready: depth.ready, in_flight: depth.in_flight, delayed: depth.delayed, dead: depth.dead }
+    }
+}
+
+/// The routes of an operator.
+pub(crate) fn routes(watched: Watched) -> Router {
+    Router::new()
+        .route("/health", get(async || "ok\n"))
+        .route("/ready", get(ready))
+        .route("/status", get(status))
+        .route("/metrics", get(metrics))
+        .route("/debug/plain-counts", get(plain_counts))
+        .with_state(watched)
+}
+
+/// Ready means that queries are answered: that needs the stores, and neither the queue nor any other service.
+async fn ready(State(watched): State<Watched>) -> Response {
+    for service in &watched.services {
+        if let Err(error) = service.store().reader() {
+            let problem = format!("{}: {error}\n", service.name());
+            return (StatusCode::SERVICE_UNAVAILABLE, problem).into_response();
+        }
+    }
+    "ready\n".into_response()
+}
+
+async fn status(State(watched): State<Watched>) -> Result<Json<Status>, Problem> {
+    look(&watched).await.map(Json)
+}
+
+async fn look(watched: &Watched) -> Result<Status, Problem> {
+    // Outboxes first: what leaves one of them is seen in the queue that is looked at next.
+    let mut services = BTreeMap::new();
+    for service in &watched.services {
+        let (outbox, outbox_more) = service.store().outbox_depth();
+        let kept = kept::depth(service.store()).await?;
+        let replica = service.store().identity().replica.to_string();
+        services.insert(service.name(), ServiceStatus { replica, outbox, outbox_more, kept });
+    }
+    let mut queue = QueueStatus { connected: false, subscriptions: BTreeMap::new() };
+    if let Some(connected) = watched.connection.queue() {
+        let depths = connected
+            .subscriptions()
+            .await
+            .map_err(|error| Problem::unavailable(format!("the queue does not answer: {error}"), 1))?;
+        queue.connected = true;
+        queue.subscriptions =
+            depths.into_iter().map(|(subscription, depth)| (subscription.to_string(), depth.into())).collect();
+    }
+    let announced = services.values().all(|service| service.outbox == 0 && !service.outbox_more);
+    let arrived =
+        queue.subscriptions.values().all(|depth| depth.ready == 0 && depth.in_flight == 0 && depth.delayed == 0);
+    Ok(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        deployment: watched.services.first().map(|service| service.store().identity().deployment.clone()),
+        quiet: announced && queue.connected && arrived,
+        services,
+        queue,
+    })
+}
+
+async fn metrics(State(watched): State<Watched>) -> Result<Response, Problem> {
+    let status = look(&watched).await?;
+    for (service, depths) in &status.services {
+        gauge("antiphon_outbox_rows", [("service", service)], u64::try_from(depths.outbox).unwrap_or(u64::MAX));
+        gauge("antiphon_kept_messages", [("service", service)], depths.kept);
+    }
+    for (subscription, depth) in &status.queue.subscriptions {
+        for (state, messages) in
+            [("ready", depth.ready), ("in_flight", depth.in_flight), ("delayed", depth.delayed), ("dead", depth.dead)]
+        {
+            gauge("antiphon_queue_messages", [("subscription", subscription.as_str()), ("state", state)], messages);
+        }
+    }
+    watched.metrics.run_upkeep();
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], watched.metrics.render()).into_response())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 messages are beyond every bound")]
+fn gauge<const N: usize>(name: &'static str, labels: [(&'static str, &str); N], value: u64) {
+    let labels = labels.map(|(name, value)| metrics::Label::new(name, value.to_owned()));
+    metrics::gauge!(name, labels.to_vec()).set(value as f64);
+}
+
+async fn plain_counts(State(watched): State<Watched>) -> Result<Json<BTreeMap<String, i64>>, Problem> {
+    match &watched.plain_counter {
+        Some(counter) => Ok(Json(counter.counts().await?)),
+        None => Err(Problem::not_found("plain counter")),
+    }
+}

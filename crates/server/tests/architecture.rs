@@ -1,0 +1,93 @@
+//! The dependency rules of the design, held against cargo's own metadata.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+/// Every crate and the crates of ours that it may use, bottom up: nothing may point to a later line, and services never
+/// point to each other.
+const MAY_USE: [(&str, &[&str]); 11] = [
+    ("lattice", &[]),
+    ("store", &["lattice"]),
+    ("queue", &["store"]),
+    ("consumer", &["queue"]),
+    ("messages", &["lattice", "store"]),
+    ("api", &["lattice", "store", "messages"]),
+    ("choreography", &["store", "queue", "consumer", "messages", "api"]),
+    ("users", &["lattice", "store", "queue", "messages", "api", "choreography"]),
+    ("stories", &["lattice", "store", "queue", "messages", "api", "choreography"]),
+    ("comments", &["lattice", "store", "queue", "messages", "api", "choreography"]),
+    (
+        "antiphon",
+        &["store", "queue", "consumer", "messages", "api", "choreography", "users", "stories", "comments"],
+    ),
+];
+
+/// Only these may pull in what speaks to the outside world.
+const OUTSIDE: [(&str, &[&str]); 6] = [
+    ("axum", &["api", "users", "stories", "comments", "antiphon"]),
+    ("fjall", &["store"]),
+    ("getrandom", &["store"]),
+    ("ed25519-dalek", &["api"]),
+    ("hyper", &["antiphon"]),
+    ("clap", &["antiphon"]),
+];
+
+fn short(package: &str) -> String {
+    package.strip_prefix("antiphon-").unwrap_or(package).to_owned()
+}
+
+/// What each crate of the workspace depends on, tests aside.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names = |package: &Value| {
+        let normal = |dependency: &&Value| dependency["kind"].is_null();
+        package["dependencies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(normal)
+            .map(|dependency| short(dependency["name"].as_str().unwrap()))
+            .collect()
+    };
+    let packages = metadata["packages"].as_array().unwrap();
+    packages.iter().map(|package| (short(package["name"].as_str().unwrap()), names(package))).collect()
+}
+
+#[test]
+fn arrows_point_from_the_bottom_up() {
+    let dependencies = dependencies();
+    let rules: BTreeMap<_, _> = MAY_USE.into_iter().collect();
+    let ours: BTreeSet<_> = rules.keys().map(|name| (*name).to_owned()).collect();
+    assert_eq!(dependencies.keys().cloned().collect::<BTreeSet<_>>(), ours, "a crate without a rule, or a rule without one");
+    for (name, uses) in &dependencies {
+        for used in uses.intersection(&ours) {
+            assert!(rules[name.as_str()].contains(&used.as_str()), "{name} may not use {used}");
+        }
+    }
+}
+
+#[test]
+fn the_rules_themselves_have_no_cycle() {
+    for (n, (name, uses)) in MAY_USE.iter().enumerate() {
+        let below: Vec<_> = MAY_USE[..n].iter().map(|(name, _)| *name).collect();
+        assert!(uses.iter().all(|used| below.contains(used)), "{name}");
+    }
+}
+
+#[test]
+fn the_outside_world_stays_where_it_belongs() {
+    let dependencies = dependencies();
+    for (outside, allowed) in OUTSIDE {
+        for (name, uses) in &dependencies {
+            assert!(!uses.contains(outside) || allowed.contains(&name.as_str()), "{name} may not use {outside}");
+        }
+    }
+    assert_eq!(dependencies["lattice"], BTreeSet::from(["serde".to_owned()]), "lattice is pure");
+}

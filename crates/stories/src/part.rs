@@ -1,0 +1,213 @@
+//! The state of a part.
+
+use crate::paragraph::Paragraph;
+use crate::rows;
+use lattice::{Lattice, Life, Lww, Map, Min, Stamp};
+use messages::{ParagraphId, PartId, PartPlace, PartState, StoryId, Unknown, UserId, is_bottom};
+use serde::{Deserialize, Serialize};
+
+/// Who published a part, when and in which story. Ordered by its stamp first: of two creations all keep the first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PartCreation {
+    /// When.
+    pub at: Stamp,
+    /// In which story.
+    pub story: StoryId,
+    /// By whom: the story's author.
+    pub author: UserId,
+    /// Half a SHA-256 of the whole request under its idempotency key, in hexadecimal: tells a retry from another
+    /// request.
+    pub request: String,
+}
+
+/// A part as it is stored: one row, text and all. Whoever only asks whether it is there reads
+/// [`rows::PartFactRow`], which is small.
+///
+/// | field | lattice | meaning |
+/// |---|---|---|
+/// | `created` | minimum | who published it, when, where |
+/// | `title` | last writer wins | what it is called |
+/// | `paragraphs` | a [`Paragraph`] an id | what it says |
+/// | `life` | live < gone | a part that was taken down never comes back |
+///
+/// Gone absorbs title and paragraphs, in whatever order they arrive.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its beginning; empty where only its end was heard of.
+    #[serde(default, skip_serializing_if = "is_bottom")]
+    pub created: Min<PartCreation>,
+    /// Its title.
+    #[serde(default, skip_serializing_if = "is_bottom")]
+    pub title: Lww<String>,
+    /// Its paragraphs, removed ones too.
+    #[serde(default, skip_serializing_if = "is_bottom")]
+    pub paragraphs: Map<ParagraphId, Paragraph>,
+    /// Whether it is still there.
+    #[serde(default, skip_serializing_if = "is_bottom")]
+    pub life: Life,
+    /// What newer versions added.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+impl Part {
+    /// What it is called; empty before it is known, and once it is gone.
+    pub fn title(&self) -> &str {
+        self.title.get().map_or("", String::as_str)
+    }
+
+    /// Its paragraphs as they are read, each with its text.
+    pub fn in_order(&self) -> Vec<(ParagraphId, &str)> {
+        let live =
+            |(id, paragraph): (&ParagraphId, &'_ Paragraph)| Some((paragraph.place.get().copied(), *id));
+        let mut order: Vec<_> = self
+            .paragraphs
+            .iter()
+            .filter(|(_, paragraph)| !paragraph.life.is_gone())
+            .filter_map(live)
+            .collect();
+        order.sort_unstable();
+        let text = |id: &ParagraphId| self.paragraphs.get(id).and_then(|paragraph| paragraph.text.get());
+        order.into_iter().filter_map(|(_, id)| text(&id).map(|text| (id, text.as_str()))).collect()
+    }
+
+    /// The newest stamp in it: what changes it must be above.
+    pub fn newest_stamp(&self) -> Option<Stamp> {
+        let created = self.created.get().map(|creation| creation.at);
+        let of = |paragraph: &Paragraph| paragraph.place.stamp().max(paragraph.text.stamp());
+        let paragraphs = self.paragraphs.values().map(of).max().flatten();
+        created.max(self.title.stamp()).max(paragraphs)
+    }
+
+    /// What others are told of it.
+    pub fn fact(&self) -> PartState {
+        let place = self.created.get().map_or_else(Min::default, |creation| {
+            Min::of(PartPlace { at: creation.at, story: creation.story, owner: creation.author })
+        });
+        PartState { place, life: self.life, ..PartState::default() }
+    }
+
+    /// The story that lists it, and its row in that list: the title, so that a story is shown without its text.
+    pub fn index_row(&self, id: PartId) -> Option<(StoryId, Vec<u8>, Vec<u8>)> {
+        let creation = self.created.get().filter(|_| !self.life.is_gone())?;
+        Some((creation.story, rows::part(creation.story, creation.at, id), self.title().as_bytes().to_vec()))
+    }
+}
+
+impl Lattice for Part {
+    fn join(&mut self, other: Self) -> bool {
+        let Self { created, title, paragraphs, life, unknown } = other;
+        let grew = self.created.join(created) | self.life.join(life) | self.unknown.join(unknown);
+        if self.life.is_gone() {
+            self.title = Lww::default();
+            self.paragraphs = Map::default();
+            return grew;
+        }
+        self.title.join(title) | self.paragraphs.join(paragraphs) | grew
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lattice::{Hlc, Lane, ReplicaId};
+
+    fn stamp(ms: u64) -> Stamp {
+        Stamp { hlc: Hlc::new(ms, 0), replica: ReplicaId::from_u128(u128::from(ms)), lane: Lane::default() }
+    }
+
+    fn id(number: u8) -> ParagraphId {
+        ParagraphId::from_bytes([number; 16])
+    }
+
+    fn created(ms: u64) -> Part {
+        let creation = PartCreation {
+            at: stamp(ms),
+            story: StoryId::from_bytes([1; 16]),
+            author: UserId::from_bytes([2; 16]),
+            request: "5".repeat(32),
+        };
+        let paragraph = |place, text: &str| Paragraph {
+            place: crate::first(place),
+            text: crate::first(text.into()),
+            ..Paragraph::default()
+        };
+        Part {
+            created: Min::of(creation),
+            title: crate::first("Chapter 1".into()),
+            paragraphs: Map::from_iter([
+                (id(1), paragraph(0, "It rained.")),
+                (id(2), paragraph(1, "It stopped.")),
+            ]),
+            ..Part::default()
+        }
+    }
+
+    fn with(number: u8, paragraph: Paragraph) -> Part {
+        Part { paragraphs: Map::of(id(number), paragraph), ..Part::default() }
+    }
+
+    fn values() -> Vec<Part> {
+        vec![
+            Part::default(),
+            created(1),
+            created(2),
+            Part { title: Lww::new(stamp(3), "Chapter One".into()), ..Part::default() },
+            with(1, Paragraph { text: Lww::new(stamp(4), "It poured.".into()), ..Paragraph::default() }),
+            with(1, Paragraph { place: Lww::new(stamp(5), 2), ..Paragraph::default() }),
+            with(1, Paragraph::removed()),
+            with(3, serde_json::from_str(r#"{"mood":"grey"}"#).unwrap()),
+            Part { life: Life::Gone, ..Part::default() },
+        ]
+    }
+
+    /// Every state that joins of the values can reach, so that the laws hold for erased parts too.
+    #[test]
+    fn a_part_is_a_lattice() {
+        let mut states = values();
+        for value in values() {
+            let grown: Vec<_> = states.iter().map(|state| state.clone().joined(value.clone())).collect();
+            for state in grown {
+                if !states.contains(&state) && states.len() < 36 {
+                    states.push(state);
+                }
+            }
+        }
+        lattice::laws::check_exhaustively(&states).unwrap();
+    }
+
+    #[test]
+    fn paragraphs_are_read_by_place_and_a_late_creation_undoes_no_edit() {
+        let [_, first, again, _, edit, moved, ..] = values().try_into().map(|all: [Part; 9]| all).unwrap();
+        assert_eq!(first.in_order(), [(id(1), "It rained."), (id(2), "It stopped.")]);
+        let edited = first.joined(moved).joined(edit).joined(again);
+        assert_eq!(edited.in_order(), [(id(2), "It stopped."), (id(1), "It poured.")]);
+        assert_eq!(edited.newest_stamp(), Some(stamp(5)));
+    }
+
+    #[test]
+    fn gone_absorbs_the_text_in_every_order() {
+        let [_, created, _, _, edit, _, removed, _, gone] =
+            values().try_into().map(|all: [Part; 9]| all).unwrap();
+        let early = removed.clone().joined(created.clone()).joined(edit.clone());
+        let late = edit.clone().joined(created.clone()).joined(removed);
+        assert_eq!(early, late);
+        assert_eq!(early.in_order(), [(id(2), "It stopped.")]);
+        assert!(!serde_json::to_string(&late).unwrap().contains("It poured"));
+        let early = gone.clone().joined(created.clone()).joined(edit.clone());
+        let late = created.joined(edit).joined(gone);
+        assert_eq!(early, late);
+        assert_eq!((late.in_order(), late.index_row(PartId::default())), (vec![], None));
+        assert!(late.fact().life.is_gone());
+        assert!(!serde_json::to_string(&late).unwrap().contains("It stopped"));
+    }
+
+    /// The bytes that the first version wrote.
+    #[test]
+    fn golden_bytes() {
+        let golden = include_str!("../tests/golden/parts.json");
+        let read: Vec<Part> = serde_json::from_str(golden).unwrap();
+        assert_eq!(read, values());
+        assert_eq!(serde_json::to_string_pretty(&values()).unwrap() + "\n", golden);
+    }
+}

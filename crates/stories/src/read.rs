@@ -1,0 +1,152 @@
+//! What is shown of stories: lists of them, and one with its parts.
+
+use crate::rows::{self, CommentTallyRow, ProfileRow, ReadsRow, StoryRow, VoteTallyRow};
+use crate::vote::VoteGroup;
+use api::Problem;
+use api::views::{Author, Count};
+use messages::{Group, PartId, StoryId};
+use queue::rfc3339;
+use serde::Serialize;
+use store::{Reader, Row, Scan, StoreError, key};
+use utoipa::ToSchema;
+
+/// A story in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StorySummary {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub title: String,
+    /// Whose it is.
+    pub author: Author,
+    /// When it was begun.
+    pub created_at: String,
+}
+
+/// A page of stories.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StoryPage {
+    /// The stories, newest first.
+    pub items: Vec<StorySummary>,
+    /// Where the next page begins; null behind the last one.
+    pub next: Option<String>,
+}
+
+/// A story with its parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StoryView {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub title: String,
+    /// Whose it is.
+    pub author: Author,
+    /// When it was begun.
+    pub created_at: String,
+    /// Its parts, in the order in which they were published.
+    pub parts: Vec<PartSummary>,
+}
+
+/// A part in its story.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PartSummary {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub title: String,
+    /// When it was published.
+    pub created_at: String,
+    /// How it is doing.
+    pub counts: PartFigures,
+}
+
+/// What is counted of a part, as plain numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PartFigures {
+    /// How often it was read: statistics, not exact.
+    pub reads: u64,
+    /// How many people vote for it.
+    pub votes: u64,
+    /// How many comments it has, replies and those on its paragraphs included.
+    pub comments: u64,
+}
+
+/// How often a part was read.
+pub(crate) async fn reads(reader: &Reader, part: PartId) -> Result<u64, StoreError> {
+    let tallies = reader.rows::<ReadsRow>(&Scan::prefix(&key::index(ReadsRow::TAG, &part))).await?;
+    Ok(lattice::total(tallies.iter().map(|(_, tally)| tally)))
+}
+
+/// How many votes a part has, from all tallies that this replica holds.
+pub(crate) async fn votes(reader: &Reader, part: PartId) -> Result<Count, StoreError> {
+    let group = VoteGroup(part);
+    let tallies = reader.rows::<VoteTallyRow>(&Scan::prefix(&key::index(VoteTallyRow::TAG, &group))).await?;
+    Ok(Count::of(group, tallies.into_iter().map(|((_, replica), tally)| (replica, tally))))
+}
+
+/// How many comments a group has, from all tallies that this replica was told.
+pub(crate) async fn comments(reader: &Reader, group: Group) -> Result<Count, StoreError> {
+    let scan = Scan::prefix(&key::index(CommentTallyRow::TAG, &group));
+    let tallies = reader.rows::<CommentTallyRow>(&scan).await?;
+    Ok(Count::of(group, tallies.into_iter().map(|(key, tally)| (key.replica, tally))))
+}
+
+/// One story with its parts, or 404.
+pub(crate) async fn story(reader: &Reader, id: StoryId) -> Result<StoryView, Problem> {
+    let summary = summaries(reader, &[id]).await?.pop().ok_or_else(|| Problem::not_found("story"))?;
+    let mut parts = Vec::new();
+    for (entry, title) in reader.scan(&Scan::prefix(&rows::parts_prefix(id))).await? {
+        let Some((part, at)) = rows::listed_part(&entry) else { continue };
+        let counts = PartFigures {
+            reads: reads(reader, part).await?,
+            votes: votes(reader, part).await?.count,
+            comments: comments(reader, Group::Part(part)).await?.count,
+        };
+        parts.push(PartSummary {
+            id: part.to_string(),
+            title: String::from_utf8_lossy(&title).into_owned(),
+            created_at: rfc3339::format(at.hlc.ms()),
+            counts,
+        });
+    }
+    let StorySummary { id, title, author, created_at } = summary;
+    Ok(StoryView { id, title, author, created_at, parts })
+}
+
+/// A page of all stories, newest first, and the key behind which the next one begins.
+pub(crate) async fn stories(
+    reader: &Reader,
+    after: Option<&[u8]>,
+    items_max: usize,
+) -> Result<(Vec<StorySummary>, Option<Vec<u8>>), StoreError> {
+    let mut scan = Scan::prefix(&rows::stories_prefix()).reversed();
+    if let Some(after) = after {
+        scan = scan.after(after);
+    }
+    // One more than is shown tells whether there is a next page.
+    let mut entries = reader.scan(&scan.limit(items_max + 1)).await?;
+    let more = entries.len() > items_max;
+    entries.truncate(items_max);
+    let next = entries.last().filter(|_| more).map(|(key, _)| key.to_vec());
+    let ids: Vec<_> = entries.iter().filter_map(|(key, _)| rows::listed_story(key)).collect();
+    Ok((summaries(reader, &ids).await?, next))
+}
+
+async fn summaries(reader: &Reader, ids: &[StoryId]) -> Result<Vec<StorySummary>, StoreError> {
+    let mut known = Vec::with_capacity(ids.len());
+    for (id, story) in ids.iter().zip(reader.get_many::<StoryRow>(ids).await?) {
+        let story = story.unwrap_or_default();
+        if let Some(creation) = story.created.get() {
+            known.push((id.to_string(), story.title().to_owned(), creation.author, creation.at.hlc.ms()));
+        }
+    }
+    let authors: Vec<_> = known.iter().map(|(_, _, author, _)| *author).collect();
+    let profiles = reader.get_many::<ProfileRow>(&authors).await?;
+    let shown = known.into_iter().zip(profiles).map(|((id, title, author, at_ms), profile)| StorySummary {
+        id,
+        title,
+        author: Author::of(author, profile.as_ref()),
+        created_at: rfc3339::format(at_ms),
+    });
+    Ok(shown.collect())
+}

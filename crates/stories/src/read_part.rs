@@ -1,0 +1,173 @@
+//! What is shown of a part: its text, its author, its counts with the tallies behind them, its neighbours.
+
+use crate::part::Part;
+use crate::read::{comments, reads, votes};
+use crate::rows::{self, CommentTallyRow, PartRow, ProfileRow, StoryRow, VoteRow};
+use crate::write::gone;
+use api::Problem;
+use api::views::{Author, Count};
+use lattice::{ReplicaId, Stamp, Tally};
+use messages::{Group, ParagraphId, PartId, StoryId, UserId};
+use queue::rfc3339;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use store::engine::Pair;
+use store::{Reader, Row, SCAN_PAIRS_MAX, Scan, StoreError};
+use utoipa::ToSchema;
+
+/// A part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PartView {
+    /// Its id.
+    pub id: String,
+    /// The story it belongs to.
+    pub story: StoryReference,
+    /// What it is called.
+    pub title: String,
+    /// Whose it is.
+    pub author: Author,
+    /// When it was published.
+    pub created_at: String,
+    /// What it says.
+    pub paragraphs: Vec<ParagraphView>,
+    /// How it is doing.
+    pub counts: ExactPartFigures,
+    /// The part before it; null before the first one.
+    pub previous: Option<String>,
+    /// The part behind it; null behind the last one.
+    pub next: Option<String>,
+    /// Whether the caller votes for it; null without a token.
+    pub voted: Option<bool>,
+}
+
+/// The story of a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StoryReference {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub title: String,
+}
+
+/// A paragraph.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ParagraphView {
+    /// Its id, which it keeps when it is edited or moved.
+    pub id: String,
+    /// What it says.
+    pub text: String,
+    /// How many comments it has.
+    pub comments: Count,
+}
+
+/// What is counted of a part, with the tallies behind what is exact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ExactPartFigures {
+    /// How often it was read: statistics, not exact.
+    pub reads: u64,
+    /// How many people vote for it.
+    pub votes: Count,
+    /// How many comments it has, replies and those on its paragraphs included.
+    pub comments: Count,
+}
+
+/// What the vote of somebody is now, and the count that it is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Voted {
+    /// Whether they vote for it.
+    pub voted: bool,
+    /// How many people do.
+    pub votes: Count,
+}
+
+/// One part, 404 or 410, as `caller` sees it.
+pub(crate) async fn part(reader: &Reader, id: PartId, caller: Option<UserId>) -> Result<PartView, Problem> {
+    let part = reader.get::<PartRow>(&id).await?.unwrap_or_default();
+    let Some(creation) = part.created.get() else { return Err(Problem::not_found("part")) };
+    if part.life.is_gone() {
+        return Err(gone());
+    }
+    let story = reader.get::<StoryRow>(&creation.story).await?.unwrap_or_default();
+    let profile = reader.get::<ProfileRow>(&creation.author).await?;
+    let voted = match caller {
+        Some(user) => Some(reader.get::<VoteRow>(&(id, user)).await?.unwrap_or_default().says_yes()),
+        None => None,
+    };
+    let (previous, next) = neighbours(reader, creation.story, creation.at, id).await?;
+    Ok(PartView {
+        id: id.to_string(),
+        story: StoryReference { id: creation.story.to_string(), title: story.title().to_owned() },
+        title: part.title().to_owned(),
+        author: Author::of(creation.author, profile.as_ref()),
+        created_at: rfc3339::format(creation.at.hlc.ms()),
+        paragraphs: paragraphs(reader, id, &part).await?,
+        counts: ExactPartFigures {
+            reads: reads(reader, id).await?,
+            votes: votes(reader, id).await?,
+            comments: comments(reader, Group::Part(id)).await?,
+        },
+        previous,
+        next,
+        voted,
+    })
+}
+
+/// What somebody's vote for a part is.
+pub(crate) async fn voted(reader: &Reader, part: PartId, user: UserId) -> Result<Voted, StoreError> {
+    let vote = reader.get::<VoteRow>(&(part, user)).await?.unwrap_or_default();
+    Ok(Voted { voted: vote.says_yes(), votes: votes(reader, part).await? })
+}
+
+async fn paragraphs(reader: &Reader, id: PartId, part: &Part) -> Result<Vec<ParagraphView>, StoreError> {
+    let mut told = tallies_of_paragraphs(reader, id).await?;
+    let mut shown = Vec::new();
+    for (paragraph, text) in part.in_order() {
+        let group = Group::Paragraph(id, paragraph);
+        let comments = match &mut told {
+            Some(told) => Count::of(group, told.remove(&paragraph).unwrap_or_default()),
+            None => comments(reader, group).await?,
+        };
+        shown.push(ParagraphView { id: paragraph.to_string(), text: text.to_owned(), comments });
+    }
+    Ok(shown)
+}
+
+type Tallies = Vec<(ReplicaId, Tally)>;
+
+/// The tallies of all paragraphs of a part in one scan; `None` where one scan does not hold them: anybody may comment
+/// on paragraphs that never were.
+async fn tallies_of_paragraphs(
+    reader: &Reader,
+    part: PartId,
+) -> Result<Option<BTreeMap<ParagraphId, Tallies>>, StoreError> {
+    let prefix = [&[CommentTallyRow::TAG], Group::paragraphs_prefix(part).as_slice()].concat();
+    let tallies = reader.rows::<CommentTallyRow>(&Scan::prefix(&prefix)).await?;
+    if tallies.len() >= SCAN_PAIRS_MAX {
+        return Ok(None);
+    }
+    let mut by_paragraph: BTreeMap<_, Tallies> = BTreeMap::new();
+    for (key, tally) in tallies {
+        if let Group::Paragraph(_, paragraph) = key.group {
+            by_paragraph.entry(paragraph).or_default().push((key.replica, tally));
+        }
+    }
+    Ok(Some(by_paragraph))
+}
+
+/// The parts before and behind one in its story.
+async fn neighbours(
+    reader: &Reader,
+    story: StoryId,
+    at: Stamp,
+    id: PartId,
+) -> Result<(Option<String>, Option<String>), StoreError> {
+    let all = || Scan::prefix(&rows::parts_prefix(story));
+    let here = rows::part(story, at, id);
+    let before = reader.scan(&all().reversed().after(&here).limit(1)).await?;
+    let behind = reader.scan(&all().after(&here).limit(1)).await?;
+    let part = |entries: &[Pair]| {
+        let (entry, _) = entries.first()?;
+        rows::listed_part(entry).map(|(part, _)| part.to_string())
+    };
+    Ok((part(&before), part(&behind)))
+}

@@ -1,0 +1,210 @@
+//! What changes a story, a part, a vote: each a pure function of the rows it reads. Repeating one changes nothing.
+
+use crate::edit::Edit;
+use crate::paragraph::{self, Paragraph};
+use crate::part::{Part, PartCreation};
+use crate::rows::{self, PartFactRow, PartRow, ReadsRow, StoryRow, VoteRow};
+use crate::story::{Story, StoryCreation};
+use crate::vote::{Ballot, Vote};
+use crate::{PARTS_MAX, first};
+use api::Problem;
+use api::idempotency::IDEMPOTENCY_HEADER;
+use lattice::{Epoch, Life, Lww, Min, Tally};
+use messages::{Fact, PartFact, PartId, StoryId, UserId};
+use store::{Abort, View, ViewError, join_counted};
+
+/// A story to be begun, checked already.
+#[derive(Debug, Clone)]
+pub(crate) struct NewStory {
+    pub(crate) id: StoryId,
+    pub(crate) author: UserId,
+    pub(crate) title: String,
+    /// See [`StoryCreation::request`].
+    pub(crate) request: String,
+}
+
+/// A part to be published, checked already.
+#[derive(Debug, Clone)]
+pub(crate) struct NewPart {
+    pub(crate) id: PartId,
+    pub(crate) story: StoryId,
+    pub(crate) author: UserId,
+    pub(crate) title: String,
+    pub(crate) paragraphs: Vec<String>,
+    /// See [`PartCreation::request`].
+    pub(crate) request: String,
+}
+
+type Written = Result<(), Abort<Problem>>;
+
+fn refuse<T>(problem: Problem) -> Result<T, Abort<Problem>> {
+    Err(Abort::Refused(problem))
+}
+
+fn used_for_another<T>(what: &str) -> Result<T, Abort<Problem>> {
+    let problem = Problem::conflict(format!("this Idempotency-Key was used for another {what}"));
+    refuse(problem.with_field(IDEMPOTENCY_HEADER))
+}
+
+pub(crate) fn gone() -> Problem {
+    Problem::gone("the part was taken down by its author")
+}
+
+/// Joins a delta into a story, with its index row.
+fn join_story(view: &mut View<'_>, id: StoryId, delta: Story) -> Result<(), ViewError> {
+    let joined = view.join::<StoryRow>(&id, delta)?;
+    let (before, after) = (joined.before.index_row(id), joined.after.index_row(id));
+    if before != after {
+        if let Some(key) = before {
+            view.remove(key);
+        }
+        if let Some(key) = after {
+            view.set(key, Vec::new());
+        }
+    }
+    Ok(())
+}
+
+/// Joins a delta into a part, with its index row and with what others are told of it.
+fn join_part(view: &mut View<'_>, id: PartId, delta: Part) -> Result<(), ViewError> {
+    let joined = view.join::<PartRow>(&id, delta)?;
+    let (before, after) = (joined.before.index_row(id), joined.after.index_row(id));
+    if before != after {
+        if let Some((story, key, _)) = before {
+            view.remove(key);
+            let count = parts_count(view, story)?;
+            view.set(rows::parts_count(story), count.saturating_sub(1).to_be_bytes().to_vec());
+        }
+        if let Some((story, key, title)) = after {
+            view.set(key, title);
+            let count = parts_count(view, story)?;
+            view.set(rows::parts_count(story), count.saturating_add(1).to_be_bytes().to_vec());
+        }
+    }
+    if view.join::<PartFactRow>(&id, joined.after.fact())?.grew {
+        view.mark::<PartFactRow>(PartFact::TOPIC, &id)?;
+    }
+    Ok(())
+}
+
+fn parts_count(view: &mut View<'_>, story: StoryId) -> Result<u64, ViewError> {
+    let bytes = view.bytes(&rows::parts_count(story))?;
+    Ok(bytes.and_then(|bytes| bytes.first_chunk().copied()).map_or(0, u64::from_be_bytes))
+}
+
+/// Begins a story, once.
+pub(crate) fn create_story(view: &mut View<'_>, new: &NewStory) -> Written {
+    let stored = view.get::<StoryRow>(&new.id)?.unwrap_or_default();
+    if let Some(creation) = stored.created.get() {
+        return if creation.request == new.request { Ok(()) } else { used_for_another("story") };
+    }
+    let creation = StoryCreation {
+        at: view.mint(stored.title.stamp()),
+        author: new.author,
+        request: new.request.clone(),
+    };
+    let story = Story { created: Min::of(creation), title: first(new.title.clone()), ..Story::default() };
+    Ok(join_story(view, new.id, story)?)
+}
+
+/// Publishes a part, once.
+pub(crate) fn create_part(view: &mut View<'_>, new: &NewPart) -> Written {
+    let story = view.get::<StoryRow>(&new.story)?.unwrap_or_default();
+    let Some(begun) = story.created.get() else { return refuse(Problem::not_found("story")) };
+    if begun.author != new.author {
+        return refuse(Problem::forbidden("only its author may add parts to a story"));
+    }
+    let stored = view.get::<PartRow>(&new.id)?.unwrap_or_default();
+    if stored.created.get().is_some_and(|creation| creation.request != new.request) {
+        return used_for_another("part");
+    }
+    if stored.life.is_gone() {
+        return refuse(gone());
+    }
+    if stored.created.get().is_some() {
+        return Ok(());
+    }
+    if parts_count(view, new.story)? >= PARTS_MAX as u64 {
+        let full = format!("a story has at most {PARTS_MAX} parts: begin another one");
+        return refuse(Problem::conflict(full).with_limit(PARTS_MAX as u64));
+    }
+    let creation = PartCreation {
+        at: view.mint(stored.newest_stamp()),
+        story: new.story,
+        author: new.author,
+        request: new.request.clone(),
+    };
+    let paragraph = |(place, (position, text)): (u32, (usize, &String))| {
+        let state = Paragraph { place: first(place), text: first(text.clone()), ..Paragraph::default() };
+        (paragraph::derive(new.id, &new.request, position), state)
+    };
+    let part = Part {
+        created: Min::of(creation),
+        title: first(new.title.clone()),
+        paragraphs: (0..).zip(new.paragraphs.iter().enumerate()).map(paragraph).collect(),
+        ..Part::default()
+    };
+    Ok(join_part(view, new.id, part)?)
+}
+
+/// A part that was published, if it is this user's, or 403 or 404. It may be gone.
+fn owned(view: &mut View<'_>, id: PartId, by: UserId) -> Result<Part, Abort<Problem>> {
+    let stored = view.get::<PartRow>(&id)?.unwrap_or_default();
+    match stored.created.get() {
+        None => refuse(Problem::not_found("part")),
+        Some(creation) if creation.author != by => {
+            refuse(Problem::forbidden("only its author may change a part"))
+        }
+        Some(_) => Ok(stored),
+    }
+}
+
+/// Makes a part as it is to be.
+pub(crate) fn edit_part(view: &mut View<'_>, edit: &Edit) -> Written {
+    let stored = owned(view, edit.part, edit.by)?;
+    if stored.life.is_gone() {
+        return refuse(gone());
+    }
+    let at = view.mint(stored.newest_stamp());
+    let delta = edit.delta(&stored, at).map_err(Abort::Refused)?;
+    Ok(join_part(view, edit.part, delta)?)
+}
+
+/// Takes a part down, for good.
+pub(crate) fn delete_part(view: &mut View<'_>, id: PartId, by: UserId) -> Written {
+    owned(view, id, by)?;
+    Ok(join_part(view, id, Part { life: Life::Gone, ..Part::default() })?)
+}
+
+/// Passes where a part is there; 404 or 410 otherwise. Does not read its text.
+fn there(view: &mut View<'_>, id: PartId) -> Written {
+    let fact = view.get::<PartFactRow>(&id)?.unwrap_or_default();
+    match fact.place.get() {
+        None => refuse(Problem::not_found("part")),
+        Some(_) if fact.life.is_gone() => refuse(gone()),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Votes for a part, or takes the vote back.
+pub(crate) fn set_vote(view: &mut View<'_>, part: PartId, user: UserId, yes: bool) -> Written {
+    there(view, part)?;
+    let stored = view.get::<VoteRow>(&(part, user))?.unwrap_or_default();
+    if stored.says_yes() == yes {
+        return Ok(());
+    }
+    let at = view.mint(stored.ballot.stamp());
+    let ballot = Vote { ballot: Lww::new(at, Ballot { part, yes }), ..Vote::default() };
+    join_counted::<VoteRow>(view, &(part, user), ballot)?;
+    Ok(())
+}
+
+/// Counts one more read. It has no identity: a retry is another read, and a power cut may forget some.
+pub(crate) fn count_read(view: &mut View<'_>, part: PartId) -> Written {
+    there(view, part)?;
+    let replica = view.replica();
+    let opened = Tally::opened(Epoch { generation: 0, owner: replica });
+    let mut tally = view.get::<ReadsRow>(&(part, replica))?.unwrap_or(opened);
+    view.join::<ReadsRow>(&(part, replica), tally.added_one())?;
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Votes are exact, reads are not.
+
+use crate::world::{NOTHING, World, refusal, text};
+use antiphon_stories::rows::VoteRow;
+use futures_util::future::join_all;
+use messages::UserId;
+use serde_json::json;
+
+#[tokio::test]
+async fn votes_are_exact_however_often_they_are_repeated() {
+    let world = World::new().await;
+    let story = world.story("s").await;
+    let part = text(&world.part(&story, "1").await["id"]);
+    let path = format!("/v1/parts/{part}/vote");
+    let ask = |user, method| world.ask(user, "", method, &path, NOTHING);
+    let (status, nothing) = ask(2, "DELETE").await;
+    assert_eq!((status, &nothing["voted"], &nothing["votes"]["count"]), (200, &json!(false), &json!(0)));
+    let (status, once) = ask(2, "PUT").await;
+    assert_eq!((status, &once["voted"], &once["votes"]["count"]), (200, &json!(true), &json!(1)));
+    assert_eq!(once["votes"]["group"], json!(format!("votes:{part}")));
+    let key = (part.parse().unwrap(), UserId::from_bytes([2; 16]));
+    let stored = async || world.stories.store().reader().unwrap().get::<VoteRow>(&key).await.unwrap();
+    let before = stored().await;
+    assert_eq!(ask(2, "PUT").await.1, once, "a retry");
+    assert_eq!(stored().await, before);
+    for user in 3..=9 {
+        for method in ["PUT", "PUT", "DELETE", "DELETE", "PUT"] {
+            assert_eq!(ask(user, method).await.0, 200);
+        }
+    }
+    let (_, back) = ask(9, "DELETE").await;
+    assert_eq!(back["votes"]["count"], 7);
+    let tallies = back["votes"]["tallies"].as_object().unwrap();
+    let replica = world.stories.store().identity().replica.to_string();
+    assert_eq!(tallies.keys().collect::<Vec<_>>(), [&replica]);
+    assert_eq!((&tallies[&replica]["added"], &tallies[&replica]["removed"]), (&json!(15), &json!(8)));
+    let world = world.restarted().await;
+    let seen_by = |user| world.ask(user, "", "GET", path.trim_end_matches("/vote"), NOTHING);
+    let shown = seen_by(9).await.1;
+    assert_eq!((&shown["voted"], &shown["counts"]["votes"]), (&json!(false), &back["votes"]));
+    assert_eq!(seen_by(8).await.1["voted"], json!(true));
+    assert_eq!(seen_by(0).await.1["voted"], json!(null));
+    let (_, whole) = world.get(&format!("/v1/stories/{story}")).await;
+    assert_eq!(whole["parts"][0]["counts"]["votes"], 7);
+    assert_eq!(refusal(&world.ask(0, "", "PUT", &path, NOTHING).await).0, 401);
+}
+
+#[tokio::test]
+async fn votes_at_once_are_all_counted() {
+    let world = World::new().await;
+    let story = world.story("s").await;
+    let path = format!("/v1/parts/{}", text(&world.part(&story, "1").await["id"]));
+    let vote = format!("{path}/vote");
+    // Each of a group sees what those before it in the group wrote.
+    let answers = join_all((1..=40).map(|n| world.ask(n % 20 + 1, "", "PUT", &vote, NOTHING))).await;
+    assert!(answers.iter().all(|(status, answer)| *status == 200 && answer["voted"] == true));
+    assert_eq!(world.get(&path).await.1["counts"]["votes"]["count"], 20);
+}
+
+#[tokio::test]
+async fn reads_are_counted_without_a_name_and_without_a_promise() {
+    let world = World::new().await;
+    let story = world.story("s").await;
+    let path = format!("/v1/parts/{}", text(&world.part(&story, "1").await["id"]));
+    for _ in 0..3 {
+        assert_eq!(world.ask(0, "", "POST", &format!("{path}/reads"), NOTHING).await, (204, NOTHING));
+    }
+    assert_eq!(world.get(&path).await.1["counts"]["reads"], 3);
+    assert_eq!(world.get(&format!("/v1/stories/{story}")).await.1["parts"][0]["counts"]["reads"], 3);
+    // A power cut may forget them, and nothing else.
+    let world = world.restarted().await;
+    let (status, shown) = world.get(&path).await;
+    assert_eq!(status, 200);
+    assert!(shown["counts"]["reads"].as_u64().unwrap() <= 3);
+}
