@@ -6,6 +6,7 @@
 const TIMEOUT_MS = 15_000;
 const ATTEMPTS_MAX = 4;
 const PAUSE_MS = 400;
+const TOKEN_MS_MAX = 2_000;
 /** A server that wants us to wait longer than this is better asked again by the reader. */
 const RETRY_AFTER_MS_MAX = 10_000;
 
@@ -45,7 +46,9 @@ export function useTokens(source) {
  */
 export async function call(method, path, { body, key, auth = "none", bearer = null, signal } = {}) {
   const repeatable = method !== "POST" || key !== undefined;
-  let token = auth === "none" ? bearer : await tokens.current();
+  // A reader who could do without a token does not wait long for one: Users may be down, and this asks another service.
+  const soon = (promise) => (auth === "optional" ? Promise.race([promise, pause(TOKEN_MS_MAX, signal)]) : promise);
+  let token = auth === "none" ? bearer : ((await soon(tokens.current())) ?? null);
   let renewed = false;
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -56,7 +59,7 @@ export async function call(method, path, { body, key, auth = "none", bearer = nu
       const tokenRefused = auth !== "none" && token !== null && (problem.status === 401 || problem.status === 503);
       if (tokenRefused && !renewed && (auth === "optional" || problem.status === 401 || attempt > 1)) {
         renewed = true;
-        token = await tokens.renewed(token).catch(() => token);
+        token = (await soon(tokens.renewed(token).catch(() => token))) ?? null;
         continue;
       }
       if (tokenRefused && auth === "optional") {

@@ -62,7 +62,8 @@ export function commentView(first, { thread, list, depth, mayOpen }) {
     const gone = comment.deleted || comment.hidden;
     attribute(element, "data-gone", gone);
     picture.show(gone ? {} : comment.author);
-    name.show(gone ? { id: "", name: "" } : comment.author);
+    name.show(comment.author);
+    name.element.hidden = gone;
     setText(edited, comment.edited_at && !gone ? "edited" : "");
     attribute(edited, "title", comment.edited_at ? exactTime(comment.edited_at) : null);
     showText();
@@ -94,11 +95,12 @@ export function commentView(first, { thread, list, depth, mayOpen }) {
   }
 
   function menuItems() {
+    if (comment.deleted) return [];
     const items = [{ label: "Show only this", run: () => thread.choose({ comment: id }) }];
-    if (!comment.deleted && session.isMe(comment.author)) {
+    if (session.isMe(comment.author)) {
       if (!comment.hidden) items.push({ label: "Edit", run: openEdit });
       items.push({ label: "Delete", danger: true, run: askDelete });
-    } else if (!comment.deleted && thread.isModerator()) {
+    } else if (thread.isModerator()) {
       items.push({ label: comment.hidden ? "Show again" : "Hide", run: () => setVisible(comment.hidden) });
       items.push({ label: "Delete", danger: true, run: askDelete });
     }

@@ -199,7 +199,7 @@ function partText({ part, choose, signal }) {
   const element = h("div", { class: "prose" });
 
   function view(paragraph) {
-    const text = h("p", { dir: "auto" });
+    const text = h("span", null);
     const number = h("span", null);
     const bubble = h("button", { class: "paragraph-bubble", type: "button", on: { click: () => choose({ paragraph: paragraph.id }) } }, icon("bubble"), number);
     watched(
@@ -213,7 +213,7 @@ function partText({ part, choose, signal }) {
       },
       signal,
     );
-    return { element: h("div", { class: "paragraph" }, text, bubble), text };
+    return { element: h("p", { class: "paragraph", dir: "auto" }, text, bubble), text };
   }
 
   function show(told) {

@@ -20,7 +20,7 @@ export function start(routes) {
   history.scrollRestoration = "manual";
   document.addEventListener("click", onClick);
   addEventListener("popstate", () => addressOf() !== shown && open(history.state?.scroll ?? 0));
-  addEventListener("scroll", throttled(keepScroll, 200), { passive: true });
+  addEventListener("scroll", throttled(keepScroll, 500), { passive: true });
   open(history.state?.scroll ?? null);
 }
 

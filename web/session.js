@@ -10,6 +10,8 @@ import { local, readJson } from "./storage.js";
 const KEY = "antiphon.session";
 /** Renew when less than a third of the token's life remains, and never later than this before its end. */
 const RENEW_MS_MIN = 120_000;
+/** With less life than this it may end on the way. */
+const EXPIRED_MS = 5_000;
 
 export class Session extends EventTarget {
   #storage;
@@ -64,8 +66,12 @@ export class Session extends EventTarget {
   async current() {
     if (!this.#state.token) return this.#state.key && this.user ? this.renewed() : null;
     const left = Date.parse(this.#state.expires_at) - Date.now();
-    if (left > Math.max(RENEW_MS_MIN, (this.#state.life_ms ?? 0) / 3)) return this.#state.token;
-    return this.renewed().catch(() => this.#state.token);
+    if (left < Math.max(RENEW_MS_MIN, (this.#state.life_ms ?? 0) / 3)) {
+      const renewal = this.renewed().catch(() => this.#state.token);
+      // Nobody waits for Users while the old one is still good.
+      if (left < EXPIRED_MS) return renewal;
+    }
+    return this.#state.token;
   }
 
   /** A new token: from the one we have while it is good, otherwise from the account's key. */
@@ -107,19 +113,23 @@ export class Session extends EventTarget {
   /** For the window's `storage` event: another tab changed the account. */
   heard() {
     const told = readJson(this.#storage, KEY);
-    if (told === null) return;
-    this.#state = told;
-    this.dispatchEvent(new Event("change"));
+    if (told !== null) this.#take(told);
   }
 
   #put(state) {
-    this.#state = state;
     try {
       this.#storage.setItem(KEY, JSON.stringify(state));
     } catch {
       // No room: then the account lives as long as the page.
     }
-    this.dispatchEvent(new Event("change"));
+    this.#take(state);
+  }
+
+  /** Tells of a change only where others can see one. */
+  #take(state) {
+    const before = JSON.stringify(this.user);
+    this.#state = state;
+    if (JSON.stringify(this.user) !== before) this.dispatchEvent(new Event("change"));
   }
 }
 

@@ -62,6 +62,10 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         refuse(&path, error.inner())
     })?;
     reader.end().map_err(|error| refuse("", &error))?;
+    // Serde reads a struct from an array of its values too, which nobody was told to send.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::malformed("the body is to be a JSON object"));
+    }
     Ok(value)
 }
 

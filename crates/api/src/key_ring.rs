@@ -95,7 +95,11 @@ mod tests {
         let forged = certify(&other, &key.public()).to_string();
         assert!(matches!(ring.learn(&key.key_id(), &text, &forged), Err(KeyRefused::Certificate(_))));
         let signed = certify(&root, &key.public()).to_string();
-        assert_eq!(ring.learn(&other.key_id(), &text, &signed), Err(KeyRefused::Malformed), "another key's id");
+        assert_eq!(
+            ring.learn(&other.key_id(), &text, &signed),
+            Err(KeyRefused::Malformed),
+            "another key's id"
+        );
         assert_eq!(ring.learn(&key.key_id(), &text, "x"), Err(KeyRefused::Malformed));
         assert_eq!(ring.public_key(&key.key_id()), None);
         assert_eq!(ring.learn(&key.key_id(), &text, &signed), Ok(()));

@@ -65,20 +65,25 @@ pub struct EpochView {
 
 impl Count {
     /// The count of a group: the tallies of its replicas.
-    pub fn of(group: impl ToString, tallies: impl IntoIterator<Item = (lattice::ReplicaId, Tally)>) -> Self {
+    pub fn of(
+        group: impl Into<String>,
+        tallies: impl IntoIterator<Item = (lattice::ReplicaId, Tally)>,
+    ) -> Self {
         let tallies: Vec<_> = tallies.into_iter().collect();
         Self {
-            group: group.to_string(),
+            group: group.into(),
             count: lattice::total(tallies.iter().map(|(_, tally)| tally)),
-            tallies: tallies.into_iter().map(|(replica, tally)| (replica.to_string(), tally.into())).collect(),
+            tallies: tallies
+                .into_iter()
+                .map(|(replica, tally)| (replica.to_string(), tally.into()))
+                .collect(),
         }
     }
 }
 
 impl From<Tally> for TallyView {
     fn from(tally: Tally) -> Self {
-        let epoch =
-            EpochView { generation: tally.epoch.generation, owner: tally.epoch.owner.to_string() };
+        let epoch = EpochView { generation: tally.epoch.generation, owner: tally.epoch.owner.to_string() };
         Self { epoch, added: tally.added, removed: tally.removed }
     }
 }

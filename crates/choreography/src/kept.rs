@@ -63,7 +63,8 @@ impl DeadLetters for StoreDeadLetters {
         };
         Box::pin(async move {
             tracing::warn!(subscription = %kept.subscription, reason, "a message was not understood and is kept");
-            metrics::counter!("antiphon_kept_messages_total", "subscription" => kept.subscription.clone()).increment(1);
+            metrics::counter!("antiphon_kept_messages_total", "subscription" => kept.subscription.clone())
+                .increment(1);
             let (key, value) = (message_key(&kept), serde_json::to_vec(&kept)?);
             let written = self.store.write(move |view| {
                 if view.bytes(&key)?.is_some() {
@@ -115,8 +116,9 @@ pub async fn list(
     pairs
         .into_iter()
         .map(|(key, value)| {
-            let kept = serde_json::from_slice(&value)
-                .map_err(|error| StoreError::Engine(format!("a kept message cannot be read: {error}").into()))?;
+            let kept = serde_json::from_slice(&value).map_err(|error| {
+                StoreError::Engine(format!("a kept message cannot be read: {error}").into())
+            })?;
             Ok((key.to_vec(), kept))
         })
         .collect()
@@ -129,7 +131,11 @@ pub async fn depth(store: &Store) -> Result<u64, StoreError> {
 
 /// Gives every kept message of a subscription to `handler` once more, and forgets those that it understands now.
 /// Returns how many that were.
-pub async fn retry(store: &Store, subscription: &Subscription, handler: &impl Handler) -> Result<u64, StoreError> {
+pub async fn retry(
+    store: &Store,
+    subscription: &Subscription,
+    handler: &impl Handler,
+) -> Result<u64, StoreError> {
     let (mut after, mut understood) = (None, 0);
     loop {
         let page = list(store, after.as_deref(), PAGE).await?;

@@ -5,7 +5,9 @@
 //! costs one message.
 
 use messages::{Fact, delta_group};
-use queue::{BoxFuture, ENVELOPE_BYTES_MAX, Envelope, EnvelopeData, Message, NameError, PublishError, Publisher, Topic};
+use queue::{
+    BoxFuture, ENVELOPE_BYTES_MAX, Envelope, EnvelopeData, Message, NameError, PublishError, Publisher, Topic,
+};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -69,7 +71,11 @@ struct Outgoing {
 trait Route: Send + Sync {
     fn topic(&self) -> &Topic;
     fn event_type(&self) -> &'static str;
-    fn read<'a>(&'a self, reader: &'a Reader, marks: Vec<Mark>) -> BoxFuture<'a, Result<Vec<Outgoing>, StoreError>>;
+    fn read<'a>(
+        &'a self,
+        reader: &'a Reader,
+        marks: Vec<Mark>,
+    ) -> BoxFuture<'a, Result<Vec<Outgoing>, StoreError>>;
 }
 
 struct Announced<F, R> {
@@ -90,7 +96,11 @@ where
         F::TYPE
     }
 
-    fn read<'a>(&'a self, reader: &'a Reader, marks: Vec<Mark>) -> BoxFuture<'a, Result<Vec<Outgoing>, StoreError>> {
+    fn read<'a>(
+        &'a self,
+        reader: &'a Reader,
+        marks: Vec<Mark>,
+    ) -> BoxFuture<'a, Result<Vec<Outgoing>, StoreError>> {
         Box::pin(async move {
             let (mut keys, mut kept) = (Vec::new(), Vec::new());
             for mark in marks {
@@ -99,7 +109,9 @@ where
                         keys.push(key);
                         kept.push(mark);
                     }
-                    None => tracing::error!(topic = %self.topic, row = ?mark.row, "a mark names no row of its topic"),
+                    None => {
+                        tracing::error!(topic = %self.topic, row = ?mark.row, "a mark names no row of its topic");
+                    }
                 }
             }
             let states = reader.get_many::<R>(&keys).await?;
@@ -220,7 +232,9 @@ impl Relay {
         self.clear(route, sent).await?;
         let failed = refusals.len();
         match refusals.into_iter().next() {
-            Some(source) => Err(RelayError::Publish { topic: route.topic().clone(), failed, messages, source }),
+            Some(source) => {
+                Err(RelayError::Publish { topic: route.topic().clone(), failed, messages, source })
+            }
             None => Ok(()),
         }
     }
@@ -228,9 +242,12 @@ impl Relay {
     /// Clears what was sent and has not moved. Relaxed: a mark that comes back after a power cut is announced again.
     async fn clear(&self, route: &dyn Route, sent: Vec<Mark>) -> Result<(), StoreError> {
         let rows = u64::try_from(sent.len()).unwrap_or(u64::MAX);
-        metrics::counter!("antiphon_announced_rows_total", "topic" => route.topic().to_string()).increment(rows);
+        metrics::counter!("antiphon_announced_rows_total", "topic" => route.topic().to_string())
+            .increment(rows);
         let cleared = self.store.write_relaxed(move |view| {
-            sent.iter().try_for_each(|mark| view.clear_mark(mark)).map_err(Abort::<std::convert::Infallible>::from)
+            sent.iter()
+                .try_for_each(|mark| view.clear_mark(mark))
+                .map_err(Abort::<std::convert::Infallible>::from)
         });
         cleared.await.map_err(store::WriteError::into_store)
     }
@@ -245,7 +262,8 @@ impl Relay {
         )
         .at(since_ms.unwrap_or_else(|| self.store.world().now_ms()));
         envelope.deployment = Some(identity.deployment.clone());
-        let data: Map<_, _> = bundle.iter().map(|outgoing| (outgoing.key.clone(), outgoing.state.clone())).collect();
+        let data: Map<_, _> =
+            bundle.iter().map(|outgoing| (outgoing.key.clone(), outgoing.state.clone())).collect();
         envelope.data = EnvelopeData::Json(Value::Object(data));
         Message::new(envelope.encode())
     }

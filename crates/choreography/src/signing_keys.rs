@@ -28,7 +28,9 @@ where
     R: Row<Key = <SigningKeyFact as Fact>::Key, State = SigningKeyState>,
 {
     let keys = store.reader()?.rows::<R>(&Scan::prefix(&[R::TAG])).await?;
-    keys.iter().for_each(|(id, state)| believe(ring, *id, state));
+    for (id, state) in &keys {
+        believe(ring, *id, state);
+    }
     Ok(())
 }
 

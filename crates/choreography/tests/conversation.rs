@@ -1,5 +1,7 @@
 //! Two stores that hear each other over a queue that does its worst.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, where a panic is the verdict")]
+
 use antiphon_choreography::kept::{self, StoreDeadLetters};
 use antiphon_choreography::{Merge, Relay, announcement};
 use consumer::{Backoff, DefaultStack, Layer, Pump};
@@ -40,11 +42,11 @@ fn subscription<F: Fact>() -> Subscription {
 }
 
 async fn count(store: &Store, part: u8) {
-    let key = TallyKey { group: Group::Part(PartId::from_bytes([part; 16])), replica: store.identity().replica };
+    let key =
+        TallyKey { group: Group::Part(PartId::from_bytes([part; 16])), replica: store.identity().replica };
     let counted = store.write(move |view| {
         let stored = view.get::<Tallies>(&key)?;
-        let mut tally =
-            stored.unwrap_or_else(|| Tally::opened(Epoch { generation: 0, owner: key.replica }));
+        let mut tally = stored.unwrap_or_else(|| Tally::opened(Epoch { generation: 0, owner: key.replica }));
         view.join::<Tallies>(&key, tally.added_one())?;
         view.mark::<Tallies>(TallyFact::TOPIC, &key)?;
         Ok::<_, Abort<Infallible>>(())
@@ -60,7 +62,8 @@ async fn tallies(store: &Store) -> BTreeMap<TallyKey, Tally> {
 /// What one process does: rounds of the relay and of the pump until nothing is left.
 async fn settle(from: &Store, to: &Store, queue: &dyn Queue, seed: u64) {
     let relay = Relay::new(from.clone(), queue.publisher()).announcing::<TallyFact, Tallies>().unwrap();
-    let receiver = queue.subscribe(&subscription::<TallyFact>(), SubscriptionConfig::default()).await.unwrap();
+    let receiver =
+        queue.subscribe(&subscription::<TallyFact>(), SubscriptionConfig::default()).await.unwrap();
     let handler = DefaultStack::new(seed).layer(Merge::<TallyFact, Tallies>::new(to.clone()));
     let mut pump = Pump::builder(Arc::clone(&receiver), handler)
         .nack_backoff(Backoff::new(Duration::from_millis(10), Duration::from_millis(50)))
@@ -83,7 +86,8 @@ async fn settle(from: &Store, to: &Store, queue: &dyn Queue, seed: u64) {
 async fn counts_agree_once_it_is_quiet_whatever_the_queue_does() {
     let mut played = [0; 6];
     for seed in 0..10 {
-        let (comments, stories) = (store("comments", Memory::new(), seed), store("stories", Memory::new(), seed + 100));
+        let (comments, stories) =
+            (store("comments", Memory::new(), seed), store("stories", Memory::new(), seed + 100));
         let queue = Faulty::new(MemoryQueue::new(), Faults::hostile(seed));
         queue.subscribe(&subscription::<TallyFact>(), SubscriptionConfig::default()).await.unwrap();
         for round in 0..20 {
@@ -113,7 +117,8 @@ async fn counts_agree_once_it_is_quiet_whatever_the_queue_does() {
 async fn a_row_that_changed_a_thousand_times_costs_one_message() {
     let comments = store("comments", Memory::new(), 1);
     let queue = MemoryQueue::new();
-    let receiver = queue.subscribe(&subscription::<TallyFact>(), SubscriptionConfig::default()).await.unwrap();
+    let receiver =
+        queue.subscribe(&subscription::<TallyFact>(), SubscriptionConfig::default()).await.unwrap();
     for _ in 0..1000 {
         count(&comments, 1).await;
     }
@@ -180,10 +185,11 @@ async fn what_is_not_understood_is_kept_and_understood_later() {
 
     let stories = store("stories", disk, 3);
     assert_eq!(kept::depth(&stories).await.unwrap(), 4, "kept over a restart");
-    let upgraded = consumer::handler_fn(async |message: Message, _context| match message.body.starts_with(b"{}") {
-        true => Ok(()),
-        false => Err(consumer::HandlerError::poison("still not")),
-    });
+    let upgraded =
+        consumer::handler_fn(async |message: Message, _context| match message.body.starts_with(b"{}") {
+            true => Ok(()),
+            false => Err(consumer::HandlerError::poison("still not")),
+        });
     assert_eq!(kept::retry(&stories, &subscription, &upgraded).await.unwrap(), 1);
     assert_eq!(kept::depth(&stories).await.unwrap(), 3);
 }

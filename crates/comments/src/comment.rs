@@ -1,7 +1,7 @@
 //! The state of a comment: what it is, and what it counts for.
 
 use crate::rows;
-use lattice::{Contribution, Contributes, Lattice, Lww, Min, Stamp};
+use lattice::{Contributes, Contribution, Lattice, Lww, Min, Stamp};
 use messages::{CommentId, Group, ParagraphId, PartId, Unknown, UserId, is_bottom};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -241,7 +241,8 @@ mod tests {
     #[test]
     fn it_counts_while_it_is_live_and_visible_where_it_was_accepted_first() {
         let both = post(2, "b").joined(post(1, "a"));
-        let owners: Vec<_> = both.contributions().into_iter().map(|contribution| contribution.owner).collect();
+        let owners: Vec<_> =
+            both.contributions().into_iter().map(|contribution| contribution.owner).collect();
         assert_eq!(owners, [ReplicaId::from_u128(1)], "the least stamp counts it, once");
         assert_eq!(post(2, "b").contributions().len(), 3, "part, paragraph, replies");
         let [.., hide, show] = values().try_into().map(|all: [Comment; 9]| all).unwrap();

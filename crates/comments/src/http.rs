@@ -31,7 +31,7 @@ pub(crate) fn router() -> OpenApiRouter<Comments> {
     OpenApiRouter::new()
         .routes(routes!(post, list))
         .routes(routes!(counts))
-        .routes(routes!(show, edit, delete))
+        .routes(routes!(show_comment, edit, delete))
         .routes(routes!(replies))
         .routes(routes!(set_visibility))
 }
@@ -83,7 +83,7 @@ struct Changed {
 struct PartCounts {
     /// All its comments.
     part: Count,
-    /// Those on each paragraph that has any.
+    /// Those on each paragraph that has any; a scan of at most 10,000 tallies.
     paragraphs: Vec<Count>,
 }
 
@@ -205,7 +205,9 @@ async fn list(
 /// Where a page begins. A cursor of another list would show what was not asked for.
 fn after(page: &PageQuery, kind: &str, prefix: &[u8]) -> Result<Option<Vec<u8>>, Problem> {
     match page.after(kind)? {
-        Some(key) if !key.starts_with(prefix) => Err(Problem::bad_request("cursor", "the cursor is of another list")),
+        Some(key) if !key.starts_with(prefix) => {
+            Err(Problem::bad_request("cursor", "the cursor is of another list"))
+        }
         after => Ok(after),
     }
 }
@@ -232,7 +234,7 @@ async fn counts(
     params(("comment" = String, Path)),
     responses((status = 200, body = CommentView), ReadProblems)
 )]
-async fn show(
+async fn show_comment(
     State(comments): State<Comments>,
     Path(comment): Path<CommentId>,
     Query(NoQuery {}): Query<NoQuery>,

@@ -117,7 +117,10 @@ pub(crate) async fn one(reader: &Reader, id: CommentId) -> Result<CommentView, P
 }
 
 /// A page of a list, and the key behind which the next one begins.
-pub(crate) async fn page(reader: &Reader, list: &List) -> Result<(Vec<CommentView>, Option<Vec<u8>>), StoreError> {
+pub(crate) async fn page(
+    reader: &Reader,
+    list: &List,
+) -> Result<(Vec<CommentView>, Option<Vec<u8>>), StoreError> {
     let mut scan = Scan::prefix(&list.prefix);
     if list.newest_first {
         scan = scan.reversed();
@@ -147,7 +150,12 @@ pub(crate) async fn page(reader: &Reader, list: &List) -> Result<(Vec<CommentVie
 }
 
 /// Whether an entry is shown in a list.
-async fn belongs(reader: &Reader, listing: Listing, id: CommentId, comment: &Comment) -> Result<bool, StoreError> {
+async fn belongs(
+    reader: &Reader,
+    listing: Listing,
+    id: CommentId,
+    comment: &Comment,
+) -> Result<bool, StoreError> {
     let Some(post) = comment.post.get() else { return Ok(false) };
     if listing == Listing::Flat {
         return Ok(comment.is_live());
@@ -163,7 +171,8 @@ async fn belongs(reader: &Reader, listing: Listing, id: CommentId, comment: &Com
 }
 
 async fn show(reader: &Reader, comments: Vec<(CommentId, Comment)>) -> Result<Vec<CommentView>, StoreError> {
-    let authors: Vec<_> = comments.iter().filter_map(|(_, comment)| comment.post.get()).map(|post| post.author).collect();
+    let authors: Vec<_> =
+        comments.iter().filter_map(|(_, comment)| comment.post.get()).map(|post| post.author).collect();
     let mut profiles = reader.get_many::<ProfileRow>(&authors).await?.into_iter();
     let mut shown = Vec::with_capacity(comments.len());
     for (id, comment) in comments {

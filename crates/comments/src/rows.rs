@@ -18,7 +18,8 @@
 use crate::comment::Comment;
 use lattice::{Stamp, Tally};
 use messages::{
-    CommentId, Fact, Group, KeyId, ParagraphId, PartId, PartState, Profile, SigningKeyState, TallyFact, TallyKey, UserId,
+    CommentId, Fact, Group, KeyId, ParagraphId, PartId, PartState, Profile, SigningKeyState, TallyFact,
+    TallyKey, UserId,
 };
 use store::{Counted, Row, key};
 

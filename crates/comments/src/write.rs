@@ -56,7 +56,10 @@ pub(crate) fn post(view: &mut View<'_>, new: &NewComment) -> Written {
         return if post.request == new.request {
             Ok(stored)
         } else {
-            refuse(Problem::conflict("this Idempotency-Key was used for another comment").with_field(api::idempotency::IDEMPOTENCY_HEADER))
+            refuse(
+                Problem::conflict("this Idempotency-Key was used for another comment")
+                    .with_field(api::idempotency::IDEMPOTENCY_HEADER),
+            )
         };
     }
     // A part that was not heard of yet takes comments: its news may only be late.
@@ -121,7 +124,9 @@ pub(crate) fn delete(view: &mut View<'_>, id: CommentId, by: UserId) -> Written 
     } else if is_story_author(view, post.part, by)? {
         Right::StoryAuthor
     } else {
-        return refuse(Problem::forbidden("only its author, or the author of the story, may delete a comment"));
+        return refuse(Problem::forbidden(
+            "only its author, or the author of the story, may delete a comment",
+        ));
     };
     if stored.is_gone() {
         return Ok(stored);

@@ -86,7 +86,10 @@ async fn pages_show_everything_once() {
     let page = face.get(&format!("/v1/parts/{PART}/comments?limit=3")).await;
     let cursor = page["next"].as_str().unwrap();
     let other = "9".repeat(32);
-    for foreign in [format!("/v1/parts/{other}/comments?cursor={cursor}"), format!("/v1/parts/{PART}/comments?flat=true&cursor={cursor}")] {
+    for foreign in [
+        format!("/v1/parts/{other}/comments?cursor={cursor}"),
+        format!("/v1/parts/{PART}/comments?flat=true&cursor={cursor}"),
+    ] {
         let (status, problem) = face.send("GET", &foreign, None, "", None).await;
         assert_eq!((status, problem["field"].as_str()), (StatusCode::BAD_REQUEST, Some("cursor")));
     }
@@ -102,20 +105,32 @@ async fn a_delete_is_for_good_and_counts_once() {
     assert_eq!((status, problem["type"].as_str()), (StatusCode::FORBIDDEN, Some("/problems/forbidden")));
     for _ in 0..2 {
         let (status, gone) = face.send("DELETE", &path, Some(1), "", None).await;
-        assert_eq!((status, &gone["comment"]["deleted"], &gone["comment"]["text"]), (OK, &json!(true), &Value::Null));
+        assert_eq!(
+            (status, &gone["comment"]["deleted"], &gone["comment"]["text"]),
+            (OK, &json!(true), &Value::Null)
+        );
         assert_eq!(gone["counts"][0]["count"], 1);
     }
     let (status, _) = face.send("PATCH", &path, Some(1), "", Some(json!({ "text": "back" }))).await;
     assert_eq!(status, StatusCode::GONE);
     let (status, again) = face.post(1, "k", json!({ "text": "secret" })).await;
-    assert_eq!((status, &again["comment"]["deleted"]), (CREATED, &json!(true)), "a retry does not bring it back");
+    assert_eq!(
+        (status, &again["comment"]["deleted"]),
+        (CREATED, &json!(true)),
+        "a retry does not bring it back"
+    );
     let (status, _) = face.post(1, "k", json!({ "text": "other" })).await;
     assert_eq!(status, StatusCode::CONFLICT, "the key is still that of another body");
     let flat = face.get(&format!("/v1/parts/{PART}/comments?flat=true")).await;
     assert_eq!(ids(&flat), [id(&reply)]);
     let top = face.get(&format!("/v1/parts/{PART}/comments")).await;
-    assert_eq!((ids(&top), &top["items"][0]["deleted"]), (vec![id(&posted)], &json!(true)), "the reply keeps its place");
-    let (status, _) = face.send("DELETE", &format!("/v1/comments/{}", "0".repeat(32)), Some(1), "", None).await;
+    assert_eq!(
+        (ids(&top), &top["items"][0]["deleted"]),
+        (vec![id(&posted)], &json!(true)),
+        "the reply keeps its place"
+    );
+    let (status, _) =
+        face.send("DELETE", &format!("/v1/comments/{}", "0".repeat(32)), Some(1), "", None).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
@@ -136,7 +151,8 @@ async fn a_part_and_a_parent_may_come_later() {
     let part = PartId::from_bytes([0xaa; 16]);
     let at = face.mint().await;
     let place = PartPlace { at, story: StoryId::default(), owner: UserId::from_bytes([3; 16]) };
-    face.hear::<PartFact>([(part, PartState { place: lattice::Min::of(place), ..PartState::default() })]).await;
+    face.hear::<PartFact>([(part, PartState { place: lattice::Min::of(place), ..PartState::default() })])
+        .await;
     face.hear::<ProfileFact>([(
         UserId::from_bytes([1; 16]),
         Profile { name: lattice::Lww::new(at, "Orla".into()), ..Profile::default() },
@@ -150,7 +166,10 @@ async fn a_part_and_a_parent_may_come_later() {
     let hide = |visible: bool| Some(json!({ "visible": visible }));
     assert_eq!(face.send("PUT", &path, Some(1), "", hide(false)).await.0, StatusCode::FORBIDDEN);
     let (status, hidden) = face.send("PUT", &path, Some(3), "", hide(false)).await;
-    assert_eq!((status, &hidden["comment"]["text"], &hidden["counts"][0]["count"]), (OK, &Value::Null, &json!(1)));
+    assert_eq!(
+        (status, &hidden["comment"]["text"], &hidden["counts"][0]["count"]),
+        (OK, &Value::Null, &json!(1))
+    );
     let (_, shown) = face.send("PUT", &path, Some(3), "", hide(true)).await;
     assert_eq!((&shown["comment"]["text"], &shown["counts"][0]["count"]), (&json!("first"), &json!(2)));
     let (status, _) = face.send("DELETE", &format!("/v1/comments/{}", id(&orphan)), Some(3), "", None).await;
@@ -170,7 +189,10 @@ async fn edits_are_seen_and_repeated_without_effect() {
     assert_eq!((status, &edited["text"]), (OK, &json!("the")));
     let (_, again) = face.send("PATCH", &path, Some(1), "", Some(json!({ "text": "the" }))).await;
     assert_eq!(again, edited);
-    assert_eq!(face.send("PATCH", &path, Some(2), "", Some(json!({ "text": "x" }))).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(
+        face.send("PATCH", &path, Some(2), "", Some(json!({ "text": "x" }))).await.0,
+        StatusCode::FORBIDDEN
+    );
     let (status, retry) = face.post(1, "k", json!({ "text": "teh" })).await;
     assert_eq!((status, &retry["comment"]["text"]), (CREATED, &json!("the")), "the current state");
 }
@@ -188,7 +210,8 @@ async fn bad_input_is_named_and_changes_nothing() {
         (json!({ "text": "a", "parent": "nobody" }), "parent"),
         (json!({ "text": "a", "txet": 1 }), "txet"),
     ] {
-        let (status, problem) = face.send("POST", &path, Some(1), "kkkkkkkkkkkkkkkkkkkkkkkk", Some(body)).await;
+        let (status, problem) =
+            face.send("POST", &path, Some(1), "kkkkkkkkkkkkkkkkkkkkkkkk", Some(body)).await;
         assert_eq!((status, problem["field"].as_str()), (StatusCode::BAD_REQUEST, Some(field)), "{problem}");
     }
     let (status, problem) = face.send("POST", &path, Some(1), "short", Some(json!({ "text": "a" }))).await;
@@ -196,10 +219,18 @@ async fn bad_input_is_named_and_changes_nothing() {
     let (status, _) = face.send("POST", &path, None, "", Some(json!({ "text": "a" }))).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     let stranger = SigningKey::from_seed([9; 32]);
-    let (status, problem) = face.send_with("POST", &path, Some(&face.token_of(&stranger, 1)), "", Some(json!({ "text": "a" }))).await;
-    assert_eq!((status, &problem["retry_after_s"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(2)), "a key not heard of");
+    let (status, problem) = face
+        .send_with("POST", &path, Some(&face.token_of(&stranger, 1)), "", Some(json!({ "text": "a" })))
+        .await;
+    assert_eq!(
+        (status, &problem["retry_after_s"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!(2)),
+        "a key not heard of"
+    );
     face.announce_key(&stranger, &root::certify(&SigningKey::from_seed([8; 32]), &stranger.public())).await;
-    let (status, _) = face.send_with("POST", &path, Some(&face.token_of(&stranger, 1)), "", Some(json!({ "text": "a" }))).await;
+    let (status, _) = face
+        .send_with("POST", &path, Some(&face.token_of(&stranger, 1)), "", Some(json!({ "text": "a" })))
+        .await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "nor is one that somebody else certified");
     let flat = face.get(&format!("{path}?flat=true")).await;
     assert_eq!((ids(&flat).len(), &flat["count"]["count"]), (0, &json!(0)));

@@ -38,12 +38,12 @@ pub fn decode<F: Fact>(data: &Value) -> Result<DeltaGroup<F>, DeltaGroupError> {
     object
         .iter()
         .map(|(text, state)| {
-            let key = text.parse::<F::Key>().map_err(|error| DeltaGroupError::Key {
-                key: text.clone(),
-                detail: error.to_string(),
+            let key = text
+                .parse::<F::Key>()
+                .map_err(|error| DeltaGroupError::Key { key: text.clone(), detail: error.to_string() })?;
+            let state = serde::Deserialize::deserialize(state).map_err(|error: serde_json::Error| {
+                DeltaGroupError::State { key: text.clone(), detail: error.to_string() }
             })?;
-            let state = serde::Deserialize::deserialize(state)
-                .map_err(|error: serde_json::Error| DeltaGroupError::State { key: text.clone(), detail: error.to_string() })?;
             Ok((key, state))
         })
         .collect()

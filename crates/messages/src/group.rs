@@ -107,14 +107,19 @@ mod tests {
     #[test]
     fn groups_read_what_they_write() {
         let (part, paragraph) = (PartId::from_bytes([1; 16]), ParagraphId::from_bytes([2; 16]));
-        for group in
-            [Group::Part(part), Group::Paragraph(part, paragraph), Group::Replies(CommentId::from_bytes([3; 16]))]
-        {
+        for group in [
+            Group::Part(part),
+            Group::Paragraph(part, paragraph),
+            Group::Replies(CommentId::from_bytes([3; 16])),
+        ] {
             assert_eq!(group.to_string().parse(), Ok(group));
             assert_eq!(read_index(9, &index(9, &group)), Some(group));
         }
-        assert!(index(9, &Group::Paragraph(part, paragraph))[1..].starts_with(&Group::paragraphs_prefix(part)));
-        for wrong in ["", "part", "part:1", "votes:", &format!("paragraph:{part}"), &format!("part:{part}:")] {
+        assert!(
+            index(9, &Group::Paragraph(part, paragraph))[1..].starts_with(&Group::paragraphs_prefix(part))
+        );
+        for wrong in ["", "part", "part:1", "votes:", &format!("paragraph:{part}"), &format!("part:{part}:")]
+        {
             assert_eq!(wrong.parse::<Group>(), Err(GroupError), "{wrong}");
         }
         assert_eq!(read_index::<Group>(9, &[9, 7]), None);

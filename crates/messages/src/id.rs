@@ -113,7 +113,9 @@ mod tests {
         let id = UserId::from_bytes([0xab; 16]);
         let text = "abababababababababababababababab";
         assert_eq!((id.to_string().as_str(), text.parse()), (text, Ok(id)));
-        for wrong in ["", "ab", &text.to_uppercase(), &format!("{text}00"), "+babababababababababababababababa"] {
+        for wrong in
+            ["", "ab", &text.to_uppercase(), &format!("{text}00"), "+babababababababababababababababa"]
+        {
             assert_eq!(wrong.parse::<UserId>(), Err(IdError), "{wrong}");
         }
     }

@@ -1,9 +1,11 @@
 //! The bytes of every fact, as the first version wrote them. A change here is a change of the published language: old
 //! messages wait in queues for weeks, and old versions read new ones.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, where a panic is the verdict")]
+
 use antiphon_messages::{
-    CertifiedKey, CommentId, Fact, Group, KeyId, ParagraphId, PartFact, PartId, PartPlace, PartState, Profile,
-    ProfileFact, SigningKeyFact, SigningKeyState, StoryId, TallyFact, TallyKey, UserId, delta_group,
+    CertifiedKey, CommentId, Fact, Group, KeyId, ParagraphId, PartFact, PartId, PartPlace, PartState,
+    Profile, ProfileFact, SigningKeyFact, SigningKeyState, StoryId, TallyFact, TallyKey, UserId, delta_group,
 };
 use lattice::laws::check_exhaustively;
 use lattice::{Epoch, Hlc, Lane, Lattice, Life, Lww, Min, ReplicaId, Stamp, Tally};
@@ -77,7 +79,8 @@ where
     group.insert(key(99), joined);
     let written = serde_json::to_string_pretty(&delta_group::encode::<F>(&group).unwrap()).unwrap() + "\n";
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.json"));
-    let golden = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}\n{written}", path.display()));
+    let golden = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}\n{written}", path.display()));
     assert_eq!(written, golden, "{name}: the bytes of the published language changed");
     let read = delta_group::decode::<F>(&serde_json::from_str(&golden).unwrap()).unwrap();
     assert!(read == group, "{name}: old bytes read differently");

@@ -34,6 +34,17 @@ pub(crate) enum ServiceName {
     Comments,
 }
 
+impl ServiceName {
+    /// As on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Users => users::NAME,
+            Self::Stories => stories::NAME,
+            Self::Comments => comments::NAME,
+        }
+    }
+}
+
 /// How to serve.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServeArgs {

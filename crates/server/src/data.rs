@@ -38,7 +38,9 @@ pub(crate) enum DataError {
          all services once on {path}"
     )]
     Alone { path: PathBuf },
-    #[error("users cannot sign tokens: {path} is missing; copy the root key there once, or begin with all services")]
+    #[error(
+        "users cannot sign tokens: {path} is missing; copy the root key there once, or begin with all services"
+    )]
     NoRootKey { path: PathBuf },
     #[error("a --root-public-key is 43 characters of base64url: copy it from antiphon.json")]
     RootPublicKey,
@@ -80,9 +82,12 @@ impl Data {
             Err(error) => return Err(io_error(&site_path)(error)),
         };
         let check = |what, found: &str, wanted: Option<&String>| match wanted {
-            Some(wanted) if wanted != found => {
-                Err(DataError::Mismatch { path: path.clone(), what, found: found.to_owned(), wanted: wanted.clone() })
-            }
+            Some(wanted) if wanted != found => Err(DataError::Mismatch {
+                path: path.clone(),
+                what,
+                found: found.to_owned(),
+                wanted: wanted.clone(),
+            }),
             _ => Ok(()),
         };
         check("deployment", &site.deployment, args.deployment.as_ref())?;
@@ -188,7 +193,9 @@ fn found(args: &ServeArgs, world: &dyn World) -> Result<Site, DataError> {
     // The last file that is made: a folder without it is begun again.
     let draft = path.join("antiphon.json.new");
     fs::write(&draft, json).and_then(|()| File::open(&draft)?.sync_all()).map_err(io_error(&draft))?;
-    fs::rename(&draft, &site_path).and_then(|()| File::open(path)?.sync_all()).map_err(io_error(&site_path))?;
+    fs::rename(&draft, &site_path)
+        .and_then(|()| File::open(path)?.sync_all())
+        .map_err(io_error(&site_path))?;
     Ok(site)
 }
 
@@ -202,7 +209,10 @@ fn read_secret(path: &Path) -> Result<Option<SigningKey>, DataError> {
     if mode & 0o077 != 0 {
         return Err(DataError::Exposed { path: path.to_owned(), mode });
     }
-    let malformed = |error: api::keys::KeyError| DataError::Malformed { path: path.to_owned(), detail: error.to_string() };
+    let malformed = |error: api::keys::KeyError| DataError::Malformed {
+        path: path.to_owned(),
+        detail: error.to_string(),
+    };
     SigningKey::from_pem(&pem).map(Some).map_err(malformed)
 }
 
@@ -212,7 +222,10 @@ fn new_secret(path: &Path, world: &dyn World) -> Result<SigningKey, DataError> {
     left.copy_from_slice(&world.random().to_be_bytes());
     right.copy_from_slice(&world.random().to_be_bytes());
     let key = SigningKey::from_seed(seed);
-    let malformed = |error: api::keys::KeyError| DataError::Malformed { path: path.to_owned(), detail: error.to_string() };
+    let malformed = |error: api::keys::KeyError| DataError::Malformed {
+        path: path.to_owned(),
+        detail: error.to_string(),
+    };
     write_new(path, 0o600, key.to_pem().map_err(malformed)?.as_bytes())?;
     Ok(key)
 }
@@ -220,11 +233,13 @@ fn new_secret(path: &Path, world: &dyn World) -> Result<SigningKey, DataError> {
 /// Writes a file that is there whole or not at all, and on the disk when this returns.
 fn write_new(path: &Path, mode: u32, content: &[u8]) -> Result<(), DataError> {
     let draft = path.with_extension("new");
-    let written = File::options().write(true).create(true).truncate(true).mode(mode).open(&draft).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&draft, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    });
+    let written = File::options().write(true).create(true).truncate(true).mode(mode).open(&draft).and_then(
+        |mut file| {
+            file.write_all(content)?;
+            file.sync_all()?;
+            fs::rename(&draft, path)?;
+            path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        },
+    );
     written.map_err(io_error(path))
 }

@@ -4,9 +4,9 @@ use crate::node::Service;
 use crate::pages;
 use crate::plain_counter;
 use crate::status::{self, Watched};
+use api::Problem;
 use api::openapi::{self, SharedParts};
 use api::problem::problems_only;
-use api::Problem;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
@@ -34,15 +34,17 @@ pub(crate) fn router(watched: Watched) -> Result<Router, serde_json::Error> {
     let described = watched
         .services
         .iter()
-        .fold(OpenApiRouter::with_openapi(Description::openapi()), |router, service| router.merge(service.router()));
+        .fold(OpenApiRouter::with_openapi(Description::openapi()), |router, service| {
+            router.merge(service.router())
+        });
     let (mut services, description) = described.split_for_parts();
     if let Some(counter) = watched.plain_counter.clone() {
-        services = services.route_layer(middleware::from_fn_with_state(counter, plain_counter::count_requests));
+        services =
+            services.route_layer(middleware::from_fn_with_state(counter, plain_counter::count_requests));
     }
     let permits = Arc::new(Semaphore::new(REQUESTS_MAX));
-    let services = services
-        .merge(openapi::routes(&description)?)
-        .layer(middleware::from_fn_with_state(permits, limit));
+    let services =
+        services.merge(openapi::routes(&description)?).layer(middleware::from_fn_with_state(permits, limit));
     let shows_pages = watched.services.iter().any(|service| matches!(service, Service::Stories(_)));
     let mut all = services.merge(status::routes(watched));
     if shows_pages {
@@ -58,6 +60,7 @@ async fn limit(State(permits): State<Arc<Semaphore>>, request: Request, next: Ne
     };
     match tokio::time::timeout(ANSWER_MAX, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::unavailable("the answer took too long: repeat with the same Idempotency-Key", 1).into_response(),
+        Err(_) => Problem::unavailable("the answer took too long: repeat with the same Idempotency-Key", 1)
+            .into_response(),
     }
 }

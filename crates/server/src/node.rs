@@ -77,7 +77,11 @@ impl Service {
 }
 
 /// Opens the services that the arguments name.
-pub(crate) async fn open(args: &ServeArgs, data: &Data, world: &Arc<dyn World>) -> Result<Vec<Service>, NodeError> {
+pub(crate) async fn open(
+    args: &ServeArgs,
+    data: &Data,
+    world: &Arc<dyn World>,
+) -> Result<Vec<Service>, NodeError> {
     let clock = Arc::clone(world);
     let ring = || {
         let clock = Arc::clone(&clock);

@@ -96,7 +96,11 @@ impl Handler for PlainCounter {
 }
 
 /// Sends ±1 for each request that is answered with success.
-pub(crate) async fn count_requests(State(counter): State<PlainCounter>, request: Request, next: Next) -> Response {
+pub(crate) async fn count_requests(
+    State(counter): State<PlainCounter>,
+    request: Request,
+    next: Next,
+) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let by = match (request.method(), path.as_deref()) {
         (&Method::POST, Some("/v1/parts/{part}/comments")) => 1,
@@ -109,10 +113,14 @@ pub(crate) async fn count_requests(State(counter): State<PlainCounter>, request:
     }
     let (parts, body) = response.into_parts();
     let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
-        return Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).body(Body::empty()).unwrap_or_default();
+        return Response::builder()
+            .status(StatusCode::INTERNAL_SERVER_ERROR)
+            .body(Body::empty())
+            .unwrap_or_default();
     };
     let answer: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
-    let part = answer.as_ref().and_then(|answer| answer.pointer("/comment/part")).and_then(|part| part.as_str());
+    let part =
+        answer.as_ref().and_then(|answer| answer.pointer("/comment/part")).and_then(|part| part.as_str());
     if let Some(part) = part {
         counter.send(&Increment { part: part.to_owned(), by }).await;
     }

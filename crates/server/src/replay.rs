@@ -15,6 +15,8 @@
 //! | [`quiet`], [`check`], [`verdict`] | waiting, reading back, comparing |
 //! | [`table`], [`report`], [`numbers`], [`progress`] | telling it |
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -45,16 +47,19 @@ mod schedule;
 mod server;
 mod session;
 mod table;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub(crate) use args::ReplayArgs;
 
 use attend::{Killer, killing, watched};
 use client::Client;
-use error::ReplayError;
+use error::{ReplayError, While};
 use hostile::Hostile;
 use keys::Keys;
 use ledger::Ledger;
+use numbers::several;
 use plan::Survey;
 use player::Player;
 use post::Posting;
@@ -70,7 +75,7 @@ const INTERRUPTED: u8 = 130;
 /// Replays a file and prints the report: 0 if all is exact, 1 if not, 2 if the command line or the file is wrong.
 pub(crate) async fn run(args: ReplayArgs) -> ExitCode {
     let outcome = tokio::select! {
-        outcome = replay(&args) => outcome,
+        outcome = replay(&args, &mut std::io::stdout()) => outcome,
         // Dropping the replay kills its server and removes its folder.
         _ = tokio::signal::ctrl_c() => return ExitCode::from(INTERRUPTED),
     };
@@ -83,34 +88,38 @@ pub(crate) async fn run(args: ReplayArgs) -> ExitCode {
     }
 }
 
-async fn replay(args: &ReplayArgs) -> Result<u8, ReplayError> {
+async fn replay(args: &ReplayArgs, out: &mut impl Write) -> Result<u8, ReplayError> {
+    let json = args.json.as_deref().map(create).transpose()?;
     let survey = plan::survey(&args.file, args.skip_bad)?;
     say(&format!(
         "{}: {}, {}, {}",
         args.file.display(),
-        progress::several(survey.comments, "comments"),
-        progress::several(survey.people.len(), "people"),
-        progress::several(survey.parts.len(), "parts"),
+        several(survey.comments, "comment"),
+        several(survey.people.len(), "author"),
+        several(survey.parts.len(), "part"),
     ));
     let repeated = args.url.is_some() || args.data.as_deref().is_some_and(holds_something);
-    let mut server = match args.url {
-        Some(_) => None,
-        None => Some(Server::start(args.data.as_deref(), args.hostile).await?),
+    let (mut server, base) = if let Some(base) = &args.url {
+        (None, base.clone())
+    } else {
+        let server = Server::start(args.data.as_deref(), args.hostile).await?;
+        let base = server.base().clone();
+        (Some(server), base)
     };
-    let base = server.as_ref().map(|server| server.base().clone()).or_else(|| args.url.clone());
-    let Some(base) = base else { return Ok(1) };
     let client = Client::new(base, args.connections, args.seed());
+    client.reach().await.doing(|| "looking for the server".to_owned())?;
     let report = play(args, survey, &client, server.as_mut(), repeated).await?;
 
-    println!("{}", report.text(args.all));
-    if let Some(path) = &args.json {
-        write_json(path, &report)?;
-    }
+    // Who closed our output does not want to read it; the exit status still tells.
+    writeln!(out, "{}", report.text(args.all)).ok();
     if let Some(server) = server {
         server.stop().await?;
     }
     if let Some(data) = &args.data {
-        println!("the data is kept: antiphon serve --data {}", data.display());
+        say(&format!("the data is kept: antiphon serve --data {}", data.display()));
+    }
+    if let (Some(path), Some(file)) = (&args.json, json) {
+        write_json(path, file, &report)?;
     }
     Ok(report.exit_code())
 }
@@ -158,6 +167,9 @@ async fn play(
         Some(server) if args.kill => killing(server, &mut killer, work).await?,
         server => watched(server, work).await?,
     };
+    if ledger.posted() != survey.comments {
+        player.breach(format!("{} of {} comments were sent", ledger.posted(), survey.comments));
+    }
 
     let started = Instant::now();
     let patience = Duration::from_secs(args.patience);
@@ -190,9 +202,14 @@ fn holds_something(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-fn write_json(path: &Path, report: &Report) -> Result<(), ReplayError> {
+/// Before anything is sent, so that a long replay does not end without its report.
+fn create(path: &Path) -> Result<File, ReplayError> {
+    File::create(path).map_err(|source| ReplayError::Json { path: path.to_owned(), source })
+}
+
+fn write_json(path: &Path, mut file: File, report: &Report) -> Result<(), ReplayError> {
     let fail = |source| ReplayError::Json { path: path.to_owned(), source };
     let mut text = serde_json::to_vec_pretty(report).map_err(|error| fail(error.into()))?;
     text.push(b'\n');
-    std::fs::write(path, text).map_err(fail)
+    file.write_all(&text).map_err(fail)
 }

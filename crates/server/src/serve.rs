@@ -2,14 +2,15 @@
 
 use crate::cli::ServeArgs;
 use crate::data::{Data, DataError};
+use crate::face;
 use crate::node::{self, NodeError};
 use crate::plain_counter::{self, PlainCounter};
 use crate::starter;
 use crate::status::Watched;
 use crate::telemetry::{self, TelemetryError};
 use crate::wiring::{Connection, Stops, Wiring, called};
-use crate::face;
 use axum::serve::ListenerExt;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,25 +58,38 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
         false => None,
     };
     let connection = Connection::default();
-    let watched =
-        Watched { services: services.clone(), connection: connection.clone(), metrics, plain_counter: plain_counter.clone() };
+    let watched = Watched {
+        services: services.clone(),
+        connection: connection.clone(),
+        metrics,
+        plain_counter: plain_counter.clone(),
+    };
     let router = face::router(watched)?;
     let listener = TcpListener::bind(args.listen)
         .await
         .map_err(|source| ServeError::Listen { address: args.listen, source })?;
-    let address = listener.local_addr().map_err(|source| ServeError::Listen { address: args.listen, source })?;
+    let address =
+        listener.local_addr().map_err(|source| ServeError::Listen { address: args.listen, source })?;
     let signals = signals()?;
 
     let (stop_answers, stop_relays, stop_pumps) =
         (watch::Sender::new(false), watch::Sender::new(false), watch::Sender::new(false));
-    let wiring =
-        Wiring { args: args.clone(), data: data.clone(), world, services: services.clone(), plain_counter, connection };
+    let wiring = Wiring {
+        args: args.clone(),
+        data: data.clone(),
+        world,
+        services: services.clone(),
+        plain_counter,
+        connection,
+    };
     let stops = Stops { relays: stop_relays.subscribe(), pumps: stop_pumps.subscribe() };
     let wiring = tokio::spawn(wiring.run(stops));
     if data.wants_starter() && !args.empty && args.service.is_none() {
         match starter::write(&router, data.deployment()).await {
             Ok(()) => data.starter_is_done()?,
-            Err(error) => tracing::warn!(%error, "the starter story is not complete; the next start goes on with it"),
+            Err(error) => {
+                tracing::warn!(%error, "the starter story is not complete; the next start goes on with it")
+            }
         }
     }
     let listener = listener.tap_io(|stream| {
@@ -121,12 +135,18 @@ fn signals() -> Result<impl Future<Output = ()>, ServeError> {
 
 /// Says where to look. The first line is also what scripts read the port from.
 fn greet(args: &ServeArgs, address: SocketAddr) {
-    println!("antiphon is at http://{address}");
-    match args.service {
-        None => println!("  stories and comments  http://{address}/"),
-        Some(service) => println!("  only {service:?}"),
+    let shown = match args.service {
+        None => format!("stories and comments  http://{address}/"),
+        Some(service) => format!("only {}", service.name()),
+    };
+    let greeting = format!(
+        "antiphon is at http://{address}\n  {shown}\n  the API, described    http://{address}{}\n  status, metrics       \
+         http://{address}/status  http://{address}/metrics\n  data                  {}\n",
+        api::openapi::OPENAPI_PATH,
+        args.data.display(),
+    );
+    // Nobody may be reading: that is no reason to stop.
+    if let Err(error) = std::io::stdout().lock().write_all(greeting.as_bytes()) {
+        tracing::info!(%error, %address, "listening; the greeting could not be printed");
     }
-    println!("  the API, described    http://{address}{}", api::openapi::OPENAPI_PATH);
-    println!("  status, metrics       http://{address}/status  http://{address}/metrics");
-    println!("  data                  {}", args.data.display());
 }

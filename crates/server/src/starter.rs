@@ -60,7 +60,8 @@ pub(crate) async fn write(router: &Router, deployment: &str) -> Result<(), Start
     }
     let token = |n: usize| tokens.get(n).map(String::as_str).ok_or(StarterError::Lacks("an author"));
     let author = token(starter.story.author)?;
-    let story = writer.post("/v1/stories", Some(author), "story", &json!({ "title": starter.story.title })).await?;
+    let story =
+        writer.post("/v1/stories", Some(author), "story", &json!({ "title": starter.story.title })).await?;
     let path = format!("/v1/stories/{}/parts", text(&story, "/id")?);
     let mut parts = Vec::new();
     for (n, part) in starter.parts.iter().enumerate() {
@@ -84,7 +85,11 @@ pub(crate) async fn write(router: &Router, deployment: &str) -> Result<(), Start
 }
 
 fn text(value: &Value, pointer: &str) -> Result<String, StarterError> {
-    value.pointer(pointer).and_then(Value::as_str).map(str::to_owned).ok_or(StarterError::Lacks("an id or a token"))
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .ok_or(StarterError::Lacks("an id or a token"))
 }
 
 struct Writer<'a> {
@@ -98,7 +103,13 @@ const TRIES_MAX: usize = 100;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 impl Writer<'_> {
-    async fn post(&self, path: &str, token: Option<&str>, key: &str, body: &Value) -> Result<Value, StarterError> {
+    async fn post(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        key: &str,
+        body: &Value,
+    ) -> Result<Value, StarterError> {
         let mut tries = 0;
         loop {
             match self.try_post(path, token, key, body).await {
@@ -111,7 +122,13 @@ impl Writer<'_> {
         }
     }
 
-    async fn try_post(&self, path: &str, token: Option<&str>, key: &str, body: &Value) -> Result<Value, StarterError> {
+    async fn try_post(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        key: &str,
+        body: &Value,
+    ) -> Result<Value, StarterError> {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(path)

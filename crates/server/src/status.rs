@@ -106,12 +106,16 @@ async fn look(watched: &Watched) -> Result<Status, Problem> {
             .await
             .map_err(|error| Problem::unavailable(format!("the queue does not answer: {error}"), 1))?;
         queue.connected = true;
-        queue.subscriptions =
-            depths.into_iter().map(|(subscription, depth)| (subscription.to_string(), depth.into())).collect();
+        queue.subscriptions = depths
+            .into_iter()
+            .map(|(subscription, depth)| (subscription.to_string(), depth.into()))
+            .collect();
     }
     let announced = services.values().all(|service| service.outbox == 0 && !service.outbox_more);
-    let arrived =
-        queue.subscriptions.values().all(|depth| depth.ready == 0 && depth.in_flight == 0 && depth.delayed == 0);
+    let arrived = queue
+        .subscriptions
+        .values()
+        .all(|depth| depth.ready == 0 && depth.in_flight == 0 && depth.delayed == 0);
     Ok(Status {
         version: env!("CARGO_PKG_VERSION"),
         deployment: watched.services.first().map(|service| service.store().identity().deployment.clone()),
@@ -124,14 +128,25 @@ async fn look(watched: &Watched) -> Result<Status, Problem> {
 async fn metrics(State(watched): State<Watched>) -> Result<Response, Problem> {
     let status = look(&watched).await?;
     for (service, depths) in &status.services {
-        gauge("antiphon_outbox_rows", [("service", service)], u64::try_from(depths.outbox).unwrap_or(u64::MAX));
+        gauge(
+            "antiphon_outbox_rows",
+            [("service", service)],
+            u64::try_from(depths.outbox).unwrap_or(u64::MAX),
+        );
         gauge("antiphon_kept_messages", [("service", service)], depths.kept);
     }
     for (subscription, depth) in &status.queue.subscriptions {
-        for (state, messages) in
-            [("ready", depth.ready), ("in_flight", depth.in_flight), ("delayed", depth.delayed), ("dead", depth.dead)]
-        {
-            gauge("antiphon_queue_messages", [("subscription", subscription.as_str()), ("state", state)], messages);
+        for (state, messages) in [
+            ("ready", depth.ready),
+            ("in_flight", depth.in_flight),
+            ("delayed", depth.delayed),
+            ("dead", depth.dead),
+        ] {
+            gauge(
+                "antiphon_queue_messages",
+                [("subscription", subscription.as_str()), ("state", state)],
+                messages,
+            );
         }
     }
     watched.metrics.run_upkeep();

@@ -28,7 +28,8 @@ pub(crate) fn log(args: &ServeArgs) -> Result<(), TelemetryError> {
     // The engine's own chatter is not what an operator of comments asks for.
     let filter = EnvFilter::try_new(format!("{},fjall=warn,lsm_tree=warn", args.log))?;
     let colours = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     let begun = if args.log_json { builder.json().try_init() } else { builder.try_init() };
     begun.map_err(|error| TelemetryError::Logs(error.to_string()))
 }
@@ -50,7 +51,11 @@ fn describe() {
     describe_gauge!("antiphon_queue_messages", "messages in the queue, by subscription and state");
     describe_gauge!("antiphon_queue_connected", "1 while the queue can be used");
     describe_histogram!("antiphon_store_group_writes", "writes that shared one commit, by service");
-    describe_histogram!("antiphon_merge_lag_seconds", Unit::Seconds, "from a row's change to its merge elsewhere, by topic");
+    describe_histogram!(
+        "antiphon_merge_lag_seconds",
+        Unit::Seconds,
+        "from a row's change to its merge elsewhere, by topic"
+    );
     describe_counter!("antiphon_announced_rows_total", "rows announced, by topic");
     describe_counter!("antiphon_kept_messages_total", "messages that were not understood, by subscription");
     describe_counter!("antiphon_clock_ahead_total", "stamps of clocks that run too far ahead");

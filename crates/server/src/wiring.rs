@@ -12,7 +12,10 @@ use crate::telemetry::chain;
 use choreography::kept::{self, StoreDeadLetters};
 use consumer::{Backoff, BoxHandler, DefaultStack, Layer, Pump};
 use messages::{Fact, PartFact, ProfileFact, SigningKeyFact, TallyFact};
-use queue::{Clock, EmbeddedQueue, Faulty, NameError, Queue, QueueError, Receiver, Subscription, SubscriptionConfig, Topic};
+use queue::{
+    Clock, EmbeddedQueue, Faulty, NameError, Queue, QueueError, Receiver, Subscription, SubscriptionConfig,
+    Topic,
+};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -123,12 +126,17 @@ impl Wiring {
             None => Arc::new(embedded),
         };
         for (topic, service) in SUBSCRIPTIONS {
-            self.subscribe(&*queue, &Subscription::new(Topic::new(topic)?, service, &self.args.site)?).await?;
+            self.subscribe(&*queue, &Subscription::new(Topic::new(topic)?, service, &self.args.site)?)
+                .await?;
         }
         Ok(queue)
     }
 
-    async fn subscribe(&self, queue: &dyn Queue, subscription: &Subscription) -> Result<Arc<dyn Receiver>, QueueError> {
+    async fn subscribe(
+        &self,
+        queue: &dyn Queue,
+        subscription: &Subscription,
+    ) -> Result<Arc<dyn Receiver>, QueueError> {
         // No limit of receives: what cannot be understood is kept by its subscriber, all else is tried for ever.
         queue.subscribe(subscription, SubscriptionConfig::default()).await
     }
@@ -141,7 +149,13 @@ impl Wiring {
                 let subscription = Subscription::new(link.topic, service.name(), &self.args.site)?;
                 let receiver = self.subscribe(queue, &subscription).await?;
                 let store = service.store().clone();
-                pumps.spawn(self.pump(store, receiver, subscription, link.handler, called(stops.pumps.clone())));
+                pumps.spawn(self.pump(
+                    store,
+                    receiver,
+                    subscription,
+                    link.handler,
+                    called(stops.pumps.clone()),
+                ));
             }
             let relay = service.relay(queue.publisher())?;
             relays.spawn(relay.run(called(stops.relays.clone())));
@@ -173,7 +187,9 @@ impl Wiring {
         async move {
             match kept::retry(&store, &subscription, &handler).await {
                 Ok(0) => {}
-                Ok(understood) => tracing::info!(%subscription, understood, "kept messages are understood now"),
+                Ok(understood) => {
+                    tracing::info!(%subscription, understood, "kept messages are understood now")
+                }
                 Err(error) => tracing::warn!(%subscription, %error, "kept messages could not be tried again"),
             }
             let handler = match seed {
@@ -196,7 +212,10 @@ impl Wiring {
 
 /// A number that differs between subscriptions, and not between runs.
 fn hash(subscription: &Subscription) -> u64 {
-    subscription.to_string().bytes().fold(0, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)))
+    subscription
+        .to_string()
+        .bytes()
+        .fold(0, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)))
 }
 
 async fn end(mut tasks: JoinSet<()>) {

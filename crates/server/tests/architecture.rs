@@ -1,5 +1,7 @@
 //! The dependency rules of the design, held against cargo's own metadata.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the verdict")]
+
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -65,7 +67,11 @@ fn arrows_point_from_the_bottom_up() {
     let dependencies = dependencies();
     let rules: BTreeMap<_, _> = MAY_USE.into_iter().collect();
     let ours: BTreeSet<_> = rules.keys().map(|name| (*name).to_owned()).collect();
-    assert_eq!(dependencies.keys().cloned().collect::<BTreeSet<_>>(), ours, "a crate without a rule, or a rule without one");
+    assert_eq!(
+        dependencies.keys().cloned().collect::<BTreeSet<_>>(),
+        ours,
+        "a crate without a rule, or a rule without one"
+    );
     for (name, uses) in &dependencies {
         for used in uses.intersection(&ours) {
             assert!(rules[name.as_str()].contains(&used.as_str()), "{name} may not use {used}");
@@ -86,7 +92,10 @@ fn the_outside_world_stays_where_it_belongs() {
     let dependencies = dependencies();
     for (outside, allowed) in OUTSIDE {
         for (name, uses) in &dependencies {
-            assert!(!uses.contains(outside) || allowed.contains(&name.as_str()), "{name} may not use {outside}");
+            assert!(
+                !uses.contains(outside) || allowed.contains(&name.as_str()),
+                "{name} may not use {outside}"
+            );
         }
     }
     assert_eq!(dependencies["lattice"], BTreeSet::from(["serde".to_owned()]), "lattice is pure");

@@ -117,6 +117,8 @@ async fn a_start_that_is_killed_anywhere_is_made_good_by_the_next() {
     let damaged_kills = kill_everywhere(&path, &damaged, 3, async |call| {
         let error = common::open(&path).map(drop).expect_err("damaged as before");
         assert!(matches!(error, OpenError::Corrupt { .. }), "killed at {call}: {error:?}");
+        let changed = common::differences(&damaged, &common::tree(&path));
+        assert_eq!(changed, Vec::<String>::new(), "killed at {call}: what can be saved is left");
     })
     .await;
     tell(&format!(

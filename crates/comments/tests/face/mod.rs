@@ -1,6 +1,10 @@
 //! A Comments service in memory, and how to ask it.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, where a panic is the verdict")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, where a panic is the verdict"
+)]
 
 use antiphon_comments::Comments;
 use api::root::{Certificate, certify};
@@ -36,7 +40,9 @@ impl Face {
     /// A service whose users' tokens are signed with a key that the root key certified.
     pub(crate) async fn open(disk: Memory) -> Self {
         let world = Arc::new(SeededWorld::new(1, NOW_S * 1000));
-        let store = Store::open(disk, world, &Setup::of(antiphon_comments::NAME).in_deployment("0".repeat(32))).unwrap();
+        let store =
+            Store::open(disk, world, &Setup::of(antiphon_comments::NAME).in_deployment("0".repeat(32)))
+                .unwrap();
         let (root, key) = (SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32]));
         let comments = Comments::open(store, Arc::new(KeyRing::new(root.public(), || NOW_S))).await.unwrap();
         let (routes, _) = comments.router().split_for_parts();
@@ -60,7 +66,8 @@ impl Face {
     pub(crate) async fn hear<F: Fact>(&self, facts: impl IntoIterator<Item = (F::Key, F::State)>) {
         let deployment = &self.comments.store().identity().deployment;
         let message = announcement::<F>("1", deployment, &facts.into_iter().collect()).unwrap();
-        let link = self.comments.links().unwrap().into_iter().find(|link| link.topic.as_str() == F::TOPIC).unwrap();
+        let link =
+            self.comments.links().unwrap().into_iter().find(|link| link.topic.as_str() == F::TOPIC).unwrap();
         let subscription = Subscription::new(link.topic, antiphon_comments::NAME, "main").unwrap();
         link.handler.handle(&message, &Context::new(subscription)).await.unwrap();
     }
@@ -106,7 +113,8 @@ impl Face {
         key: &str,
         body: Option<Value>,
     ) -> (StatusCode, Value) {
-        let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let mut request =
+            Request::builder().method(method).uri(path).header("content-type", "application/json");
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

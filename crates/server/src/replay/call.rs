@@ -80,7 +80,7 @@ pub(super) enum CallError {
         detail: String,
     },
     /// *Look whether the server is still there.*
-    #[error("gave up after {attempts} attempts: {last}")]
+    #[error("gave up (attempts: {attempts}): {last}")]
     GaveUp {
         /// How often it was sent.
         attempts: u32,

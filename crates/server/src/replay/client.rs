@@ -84,6 +84,14 @@ impl Client {
         }
     }
 
+    /// One attempt, without patience: whether anything answers here, so that a wrong address is told at once.
+    pub(super) async fn reach(&self) -> Result<(), CallError> {
+        match self.attempt(&Call::get("/health".to_owned())).await {
+            Ok(_) => Ok(()),
+            Err(last) => Err(CallError::GaveUp { attempts: 1, last }),
+        }
+    }
+
     /// One attempt, without patience: whether the server answers with success.
     pub(super) async fn probe(&self, call: &Call) -> bool {
         self.attempt(call).await.is_ok_and(|answer| answer.status.is_success())

@@ -16,6 +16,12 @@ pub(super) fn grouped(number: impl Into<i128>) -> String {
     text
 }
 
+/// So many of something: `1 part`, `1,000 parts`.
+pub(super) fn several(count: usize, one: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {one}{plural}", grouped(wide(count)))
+}
+
 /// A count of things in memory, which all fit.
 pub(super) fn wide(count: usize) -> i128 {
     i128::try_from(count).unwrap_or(i128::MAX)
@@ -39,6 +45,7 @@ mod tests {
         {
             assert_eq!(grouped(number), text);
         }
+        assert_eq!((several(1, "part"), several(2_000, "part")), ("1 part".into(), "2,000 parts".into()));
         assert_eq!(rate(3_000, Duration::from_millis(1_500)), 2_000);
         assert_eq!(rate(1, Duration::ZERO), 0);
     }

@@ -1,17 +1,18 @@
 //! How far a replay is: a bar on a terminal, now and then a line elsewhere. Always on standard error.
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::time::Instant;
 
-use super::numbers::{grouped, rate, wide};
+use super::numbers::{grouped, rate};
 
 /// Between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
-const BAR: &str = "{prefix:>9} {wide_bar} {human_pos}/{human_len} {per_sec:>10} {eta:>4}";
+const BAR: &str = "{prefix:>9} {wide_bar} {human_pos}/{human_len} {rate:>9} {eta:>4}";
 
 /// The progress of one phase; it ends with a line when this is dropped.
 #[derive(Debug)]
@@ -30,6 +31,10 @@ impl Progress {
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let total = u64::try_from(total).unwrap_or(u64::MAX);
         let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            // The bar is drawn into a string, which cannot fail.
+            write!(out, "{:.0}/s", state.per_sec()).ok();
+        });
         let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style).with_prefix(what);
         let started = Instant::now();
         Self { what, started, bar, printed: (!terminal).then(|| Mutex::new(started)) }
@@ -78,17 +83,14 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
+        // Clearing the bar also fills it.
+        let line = self.line();
         self.bar.finish_and_clear();
-        eprintln!("{} ({:.1} s)", self.line(), self.elapsed().as_secs_f64());
+        eprintln!("{line} ({:.1} s)", self.elapsed().as_secs_f64());
     }
 }
 
 /// Prints a line between bars.
 pub(super) fn say(line: &str) {
     eprintln!("{line}");
-}
-
-/// Words for how many of something there are.
-pub(super) fn several(count: usize, what: &str) -> String {
-    grouped(wide(count)) + " " + what
 }

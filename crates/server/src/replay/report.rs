@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::numbers::{grouped, rate, wide};
+use super::numbers::{grouped, rate, several, wide};
 use super::plan::Survey;
 use super::player::{Breaches, Played};
 use super::quiet::LeftAside;
@@ -122,10 +122,10 @@ impl Report {
         let mut lines = vec![
             table(&self.parts, &self.totals, all),
             format!(
-                "{} people in {:.1} s; {} comments over HTTP in {:.1} s: {} a second on {} connections; quiet {:.1} s later",
+                "{} people in {:.1} s; {} over HTTP in {:.1} s: {} a second on {} connections; quiet {:.1} s later",
                 grouped(wide(self.people)),
                 self.signing_up_s,
-                grouped(wide(self.totals.posted)),
+                several(self.totals.posted, "comment"),
                 self.posting_s,
                 grouped(self.comments_per_s),
                 self.connections,
@@ -143,11 +143,12 @@ impl Report {
         if self.hostile.is_some() {
             told.push(format!("{} requests sent again", grouped(self.sent_again)));
             told.push(format!("{} abandoned", grouped(self.abandoned)));
-            let (deleted, requests) = (wide(self.totals.deleted), grouped(self.delete_requests));
-            told.push(format!("{} comments deleted with {requests} requests", grouped(deleted)));
+            let deleted = several(self.totals.deleted, "comment");
+            told.push(format!("{deleted} deleted with {} requests", grouped(self.delete_requests)));
         }
         if self.kills > 0 {
-            told.push(format!("the server killed {} times", grouped(self.kills)));
+            let times = if self.kills == 1 { "once".to_owned() } else { grouped(self.kills) + " times" };
+            told.push(format!("the server killed {times}"));
         }
         (!told.is_empty()).then(|| format!("played: {}", told.join(", ")))
     }
@@ -165,12 +166,12 @@ impl Report {
         }
         if self.mended > 0 {
             lines.push(format!(
-                "{} texts that the API refuses were mended: blank ones, control characters, too long ones",
-                grouped(wide(self.mended))
+                "{} that the API refuses mended: blank, too long, or with control characters",
+                several(self.mended, "text")
             ));
         }
         if let Some(first) = &self.first_skipped {
-            lines.push(format!("{} broken lines skipped; the first: {first}", grouped(wide(self.skipped))));
+            lines.push(format!("{} skipped; the first: {first}", several(self.skipped, "broken line")));
         }
         if self.dead_letters + self.kept > 0 {
             let (dead, kept) = (grouped(self.dead_letters), grouped(self.kept));
@@ -199,10 +200,8 @@ mod tests {
         assert_eq!((report.exit_code(), report.comments_per_s), (0, 2));
         let text = report.text(false);
         let tail: Vec<_> = text.lines().rev().take(3).collect();
-        let verdict = "exact: 1 parts, 3 posted, 1 deleted, 2 listed, 2 shown; a plain \"+1\" counter would show 5 (off in 1 \
-             parts)";
-        let mended =
-            "12 texts that the API refuses were mended: blank ones, control characters, too long ones";
+        let verdict = "exact: 1 part, 3 posted, 1 deleted, 2 listed, 2 shown; a plain \"+1\" counter would show 5 (off in 1 part)";
+        let mended = "12 texts that the API refuses mended: blank, too long, or with control characters";
         let rate = "1 people in 0.0 s; 3 comments over HTTP in 1.5 s: 2 a second on 128 connections; quiet 0.0 s later";
         assert_eq!(tail, [verdict, mended, rate]);
     }
@@ -236,7 +235,7 @@ mod tests {
             "played: 4,000 requests sent again, 5 abandoned, 0 comments deleted with 6 requests, the server killed 3 times",
             "sent again after a failure: 1,234 (connection lost), 5 (429 or 503)",
             "BROKEN PROMISE: one id, then another",
-            "NOT KEPT: 2 promises; 1 parts, 1 posted",
+            "NOT KEPT: 2 promises; 1 part, 1 posted",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::check::Told;
 use super::ledger::Entry;
-use super::numbers::{grouped, wide};
+use super::numbers::{grouped, several, wide};
 
 /// One part: what was done, what the server tells, and how they differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -125,15 +125,15 @@ impl Totals {
 
     /// The whole result in one line.
     pub(super) fn line(&self, breaches: usize) -> String {
-        let parts = grouped(wide(self.parts));
+        let parts = several(self.parts, "part");
         let verdict = match (self.differing, breaches) {
-            (0, 0) => format!("exact: {parts} parts"),
-            (0, broken) => format!("NOT KEPT: {} promises; {parts} parts", grouped(wide(broken))),
-            (differing, _) => format!("NOT EXACT: {} of {parts} parts differ", grouped(wide(differing))),
+            (0, 0) => format!("exact: {parts}"),
+            (0, broken) => format!("NOT KEPT: {}; {parts}", several(broken, "promise")),
+            (differing, _) => format!("NOT EXACT: {} of {parts} differ", grouped(wide(differing))),
         };
         let plain = self.plain.map_or_else(String::new, |plain| {
-            let off = grouped(wide(self.plain_off));
-            format!("; a plain \"+1\" counter would show {} (off in {off} parts)", grouped(plain))
+            let off = several(self.plain_off, "part");
+            format!("; a plain \"+1\" counter would show {} (off in {off})", grouped(plain))
         });
         format!(
             "{verdict}, {} posted, {} deleted, {} listed, {} shown{plain}",
@@ -212,14 +212,13 @@ pub(super) mod tests {
         let totals = Totals::of(&[good.clone(), Row { plain: Some(2), ..good.clone() }]);
         assert_eq!(
             totals.line(0),
-            "exact: 2 parts, 6 posted, 2 deleted, 4 listed, 4 shown; a plain \"+1\" counter would show 7 (off in 1 \
-             parts)"
+            "exact: 2 parts, 6 posted, 2 deleted, 4 listed, 4 shown; a plain \"+1\" counter would show 7 (off in 1 part)"
         );
         assert!(totals.line(3).starts_with("NOT KEPT: 3 promises; 2 parts, 6 posted"));
         let bad = Row { shown: 9, plain: None, ..good };
         assert_eq!(
             Totals::of(&[bad]).line(0),
-            "NOT EXACT: 1 of 1 parts differ, 3 posted, 1 deleted, 2 listed, 9 shown"
+            "NOT EXACT: 1 of 1 part differ, 3 posted, 1 deleted, 2 listed, 9 shown"
         );
     }
 }

@@ -4,7 +4,7 @@
 //! and a sync each, it took 4 to 8 times as many inserts (see `docs/adr/0006-fjall.md`).
 
 use super::folder::Folder;
-use super::journal::First;
+use super::journal::{First, TornTail};
 use super::{Batch, Durability, Engine, Lookup, Pair, Scan, Snapshot, journal};
 use crate::error::{OpenError, StoreError};
 use crate::identity::{Marks, marks_key};
@@ -83,7 +83,7 @@ impl Fjall {
             // for a database, so it is made anew.
             folder.clear()?;
         }
-        let kept = folder.keep()?;
+        let kept = folder.keep(journals.torn_tail.as_ref().map(TornTail::journal))?;
         let cut = journals.torn_tail.as_ref().map_or(Ok(()), |tail| tail.cut().map_err(Refusal::Told));
         match cut.and_then(|()| Self::recover(&db, config, promised, journals.first)) {
             Ok((database, rows)) => {

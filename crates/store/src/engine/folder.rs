@@ -23,9 +23,10 @@
 //! one, and goes to the log as a warning.
 //!
 //! Opening recovers, which changes files: the engine cuts journals and removes folders that it thinks nobody needs. So
-//! its files are kept until it turns out that they hold what was promised: tables as links (they never change), journals
-//! as copies. A process killed in between leaves `before-open` behind, which the next one removes: `db` is complete but
-//! in the one moment in which the two change places.
+//! its files are kept until it turns out that they hold what was promised. They are kept as links, which take no room:
+//! nothing that a journal holds changes while it is opened, and a table never does. Only a journal with a torn tail is
+//! copied. `before-open` gets its name when it is whole and loses it before it is taken apart, so a process that finds
+//! it there puts it back: the one before was killed while it opened.
 
 use super::journal::is_journal;
 use crate::error::OpenError;
@@ -47,8 +48,15 @@ struct Marker {
 pub(super) struct Folder {
     path: PathBuf,
     synced: File,
-    /// Held for its lock.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Closing it is not enough: a child that is being started has a copy of every open file for a moment, and
+        // would keep the lock.
+        self.lock.unlock().unwrap_or_default();
+    }
 }
 
 pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
@@ -81,7 +89,7 @@ impl Folder {
         if !ours && !is_ours(path, service)? {
             write_marker(path, service).map_err(io_error(path))?;
         }
-        let folder = Self { path: path.to_owned(), synced: open("SYNCED")?, _lock: lock };
+        let folder = Self { path: path.to_owned(), synced: open("SYNCED")?, lock };
         folder.tidy()?;
         Ok(folder)
     }
@@ -116,16 +124,17 @@ impl Folder {
         self.synced.write_all(&bytes)
     }
 
-    /// Keeps the engine's files as they are, to put them back if opening them fails.
-    pub(super) fn keep(&self) -> Result<Kept, OpenError> {
-        let kept =
-            Kept { db: self.db(), draft: self.path.join("before-open.new"), copy: self.path.join(KEPT) };
-        if kept.db.is_dir() {
-            keep_folder(&kept.db, &kept.draft)
-                .and_then(|()| fs::rename(&kept.draft, &kept.copy))
-                .map_err(io_error(&kept.draft))
+    /// Keeps the engine's files as they are, to put them back if opening them fails: as links, but for a journal that
+    /// is going to be cut.
+    pub(super) fn keep(&self, to_be_cut: Option<&Path>) -> Result<Kept, OpenError> {
+        let draft = self.path.join("before-open.new");
+        let mut kept = Kept { folder: self.path.clone(), journals: Vec::new() };
+        if self.db().is_dir() {
+            keep_folder(&self.db(), &draft, to_be_cut, &mut kept.journals)
+                .and_then(|()| fs::rename(&draft, kept.copy()))
+                .map_err(io_error(&draft))
                 // Whatever is wrong, there is probably no room.
-                .inspect_err(|_| remove(&kept.draft).unwrap_or_default())?;
+                .inspect_err(|_| remove(&draft).unwrap_or_default())?;
         }
         Ok(kept)
     }
@@ -152,53 +161,76 @@ impl Folder {
 
     /// Ends what a killed process had begun.
     fn tidy(&self) -> Result<(), OpenError> {
-        let (db, kept) = (self.db(), self.path.join(KEPT));
-        if !db.exists() && kept.exists() {
-            fs::rename(&kept, &db).map_err(io_error(&kept))?;
-        }
-        [KEPT, "before-open.new", "db.refused"]
-            .into_iter()
-            .map(|name| self.path.join(name))
-            .try_for_each(|path| remove(&path).map_err(io_error(&path)))
+        let kept = Kept { folder: self.path.clone(), journals: Vec::new() };
+        let tidy = || {
+            if kept.copy().exists() {
+                remove(&kept.refused())?;
+                kept.swap()?;
+            }
+            remove(&kept.refused())?;
+            remove(&self.path.join("before-open.new"))?;
+            remove(&kept.old())
+        };
+        tidy().map_err(io_error(&self.path))
     }
 }
 
 const LOCK: &str = "LOCK";
-const KEPT: &str = "before-open";
 
 /// The engine's files as they were.
 #[derive(Debug)]
 pub(super) struct Kept {
-    db: PathBuf,
-    draft: PathBuf,
-    copy: PathBuf,
+    folder: PathBuf,
+    /// Journals that are kept as links, and how long they were: the engine cuts off the zeros that they end in.
+    journals: Vec<(std::ffi::OsString, u64)>,
 }
 
 impl Kept {
+    fn copy(&self) -> PathBuf {
+        self.folder.join("before-open")
+    }
+
+    fn old(&self) -> PathBuf {
+        self.folder.join("before-open.old")
+    }
+
+    fn refused(&self) -> PathBuf {
+        self.folder.join("db.refused")
+    }
+
     /// They are not needed any more.
     pub(super) fn forget(self) -> Result<(), OpenError> {
-        remove(&self.copy).map_err(io_error(&self.copy))
+        let forget = || {
+            if self.copy().exists() {
+                fs::rename(self.copy(), self.old())?;
+                // What is half removed must not be found under the name of what is whole.
+                File::open(&self.folder)?.sync_all()?;
+            }
+            remove(&self.old())
+        };
+        forget().map_err(io_error(&self.folder))
     }
 
     /// Puts them back.
     pub(super) fn put_back(self) -> Result<(), OpenError> {
-        let refused = self.db.with_extension("refused");
-        let swap = || {
-            if self.db.exists() {
-                fs::rename(&self.db, &refused)?;
+        let put_back = || {
+            for (name, bytes) in &self.journals {
+                File::options().write(true).open(self.copy().join(name))?.set_len(*bytes)?;
             }
-            if self.copy.exists() {
-                for entry in fs::read_dir(&self.copy)? {
-                    let path = entry?.path();
-                    if is_journal(&path) {
-                        File::open(path)?.sync_all()?;
-                    }
-                }
-                fs::rename(&self.copy, &self.db)?;
-            }
-            remove(&refused)
+            self.swap()
         };
-        swap().map_err(io_error(&self.db))
+        put_back().map_err(io_error(&self.folder))
+    }
+
+    fn swap(&self) -> io::Result<()> {
+        let db = self.folder.join("db");
+        if db.exists() {
+            fs::rename(&db, self.refused())?;
+        }
+        if self.copy().exists() {
+            fs::rename(self.copy(), &db)?;
+        }
+        remove(&self.refused())
     }
 }
 
@@ -217,46 +249,65 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Links what never changes in place, and copies what does.
-fn keep_folder(from: &Path, to: &Path) -> io::Result<()> {
+/// Links every file, and copies the one that is going to be cut.
+fn keep_folder(
+    from: &Path,
+    to: &Path,
+    to_be_cut: Option<&Path>,
+    journals: &mut Vec<(std::ffi::OsString, u64)>,
+) -> io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
         if entry.file_type()?.is_dir() {
-            keep_folder(&from, &to)?;
-        } else if is_journal(&from) {
-            copy_sparse(&from, &to)?;
-        } else if fs::hard_link(&from, &to).is_err() {
+            keep_folder(&path, &copy, to_be_cut, journals)?;
+        } else if to_be_cut == Some(&path) || fs::hard_link(&path, &copy).is_err() {
             // Not every file system has links.
-            fs::copy(&from, &to)?;
+            copy_sparse(&path, &copy)?;
+        } else if is_journal(&path) {
+            journals.push((entry.file_name(), entry.metadata()?.len()));
         }
     }
-    Ok(())
+    File::open(to)?.sync_all()
 }
+
+const CHUNK_BYTES: usize = 1 << 16;
 
 /// Copies a file without the zeros in it: a new journal is 64 MiB of them, and a full disk has no room for that.
 fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
-    const CHUNK_BYTES: usize = 1 << 16;
-    let zeros = vec![0; CHUNK_BYTES];
-    let mut chunk = zeros.clone();
     let (mut from, mut to) = (File::open(from)?, File::create_new(to)?);
     to.set_len(from.metadata()?.len())?;
+    let mut chunk = vec![0; CHUNK_BYTES];
     let mut at = 0;
-    while let Some(data) = next_data(&from, at)? {
-        from.seek(SeekFrom::Start(data))?;
-        let length = from.read(&mut chunk)?;
-        let (Some(read), Some(nothing)) = (chunk.get(..length), zeros.get(..length)) else { break };
+    while let Some((start, bytes)) = next_bytes(&mut from, at, &mut chunk)? {
+        to.seek(SeekFrom::Start(start))?;
+        to.write_all(bytes)?;
+        at = start + bytes.len() as u64;
+    }
+    to.sync_all()
+}
+
+/// True where a file is nothing but zeros from `at` on.
+pub(super) fn is_zero_from(file: &mut File, at: u64) -> io::Result<bool> {
+    next_bytes(file, at, &mut vec![0; CHUNK_BYTES]).map(|found| found.is_none())
+}
+
+/// The next bytes of a file that are not all zeros, and where they begin; none where there are no more.
+fn next_bytes<'c>(file: &mut File, mut at: u64, chunk: &'c mut [u8]) -> io::Result<Option<(u64, &'c [u8])>> {
+    let zeros = vec![0; chunk.len()];
+    while let Some(start) = next_data(file, at)? {
+        file.seek(SeekFrom::Start(start))?;
+        let length = file.read(chunk)?;
         if length == 0 {
             break;
         }
-        if read != nothing {
-            to.seek(SeekFrom::Start(data))?;
-            to.write_all(read)?;
+        if chunk.get(..length) != zeros.get(..length) {
+            return Ok(chunk.get(..length).map(|bytes| (start, bytes)));
         }
-        at = data + length as u64;
+        at = start + length as u64;
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Where a file goes on, at `at` or behind a hole there; none behind its last byte.

@@ -12,7 +12,7 @@
 //!
 //! The layout is that of fjall's disk format 3; the engine itself refuses any other.
 
-use super::folder::{Folder, entries, io_error};
+use super::folder::{Folder, entries, io_error, is_zero_from};
 use crate::error::OpenError;
 use crate::identity::{Marks, marks_key};
 use std::fs::File;
@@ -37,6 +37,11 @@ pub(super) struct TornTail {
 }
 
 impl TornTail {
+    /// The journal.
+    pub(super) fn journal(&self) -> &Path {
+        &self.journal
+    }
+
     /// Cuts it off: the engine appends behind it otherwise.
     pub(super) fn cut(&self) -> Result<(), OpenError> {
         tracing::warn!(journal = %self.journal.display(), at = self.whole_bytes, "cut off a torn tail");
@@ -203,7 +208,8 @@ impl Journal {
         }
         let length = self.whole_bytes + self.left_bytes;
         match self.take()? {
-            [0] => return Ok(None),
+            [0] if is_zero_from(self.file.get_mut(), self.whole_bytes)? => return Ok(None),
+            [0] => return Err(torn("zeros are in its place")),
             [START] => {}
             _ => return Err(torn("it has no beginning")),
         }

@@ -1,0 +1,142 @@
+//! Bad input: the right status, a problem that names the field, nothing changed, and everything else goes on.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the verdict")]
+
+mod common;
+
+use common::{Platform, antiphon, run};
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+#[test]
+fn requests_are_refused_by_name_and_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path(), &["--empty"]);
+    let (user, token) = platform.user("Orla");
+    let (_, other) = platform.user("Bran");
+    let part = platform.part(&token);
+    platform.wait_until_quiet();
+    let comments = format!("/v1/parts/{part}/comments");
+    let posted = platform.send("POST", &comments, Some(&token), "k", Some(json!({ "text": "a" }))).json();
+    let comment = format!("/v1/comments/{}", posted["comment"]["id"].as_str().unwrap());
+    platform.wait_until_quiet();
+    let before = (platform.get(&format!("/v1/parts/{part}")), platform.get(&format!("{comments}?flat=true")));
+
+    let nobody = "0".repeat(32);
+    let forged = format!("{}A", &token[..token.len() - 1]);
+    let cases: Vec<(&str, String, Option<&str>, Value, u16, Option<&str>)> = vec![
+        ("POST", comments.clone(), Some(&token), json!({ "text": "" }), 400, Some("text")),
+        ("POST", comments.clone(), Some(&token), json!({ "text": "x".repeat(10_001) }), 400, Some("text")),
+        ("POST", comments.clone(), Some(&token), json!({ "text": "a\u{0}b" }), 400, Some("text")),
+        (
+            "POST",
+            comments.clone(),
+            Some(&token),
+            json!({ "text": "a", "colour": "red" }),
+            400,
+            Some("colour"),
+        ),
+        ("POST", comments.clone(), Some(&token), json!({ "text": 7 }), 400, Some("text")),
+        ("POST", comments.clone(), Some(&token), json!(["a"]), 400, None),
+        ("POST", comments.clone(), None, json!({ "text": "a" }), 401, None),
+        ("POST", comments.clone(), Some("nonsense"), json!({ "text": "a" }), 401, None),
+        ("POST", comments.clone(), Some(&forged), json!({ "text": "a" }), 401, None),
+        ("POST", "/v1/parts/xyz/comments".into(), Some(&token), json!({ "text": "a" }), 400, Some("part")),
+        ("PATCH", comment.clone(), Some(&other), json!({ "text": "mine now" }), 403, None),
+        ("DELETE", comment.clone(), Some(&other), Value::Null, 403, None),
+        ("DELETE", format!("/v1/comments/{nobody}"), Some(&token), Value::Null, 404, None),
+        ("GET", format!("/v1/parts/{nobody}"), None, Value::Null, 404, None),
+        ("GET", format!("/v1/users/{nobody}"), None, Value::Null, 404, None),
+        ("GET", format!("{comments}?limit=101"), None, Value::Null, 400, Some("limit")),
+        ("GET", format!("{comments}?cursor=rubbish"), None, Value::Null, 400, Some("cursor")),
+        ("GET", format!("{comments}?sort=best"), None, Value::Null, 400, Some("sort")),
+        ("PATCH", format!("/v1/users/{user}"), Some(&other), json!({ "name": "Bran" }), 403, None),
+        (
+            "PATCH",
+            format!("/v1/users/{user}"),
+            Some(&token),
+            json!({ "name": "x".repeat(65) }),
+            400,
+            Some("name"),
+        ),
+        ("PATCH", format!("/v1/parts/{part}"), Some(&other), json!({ "title": "Mine" }), 403, None),
+        ("PUT", "/v1/parts".into(), None, Value::Null, 404, None),
+        ("PUT", comments.clone(), None, Value::Null, 405, None),
+        ("GET", "/nowhere".into(), None, Value::Null, 404, None),
+    ];
+    for (method, path, token, body, status, field) in cases {
+        let body = (!body.is_null()).then_some(body);
+        let answer = platform.send(method, &path, token, "", body);
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
+        assert!(
+            answer.head.contains("content-type: application/problem+json"),
+            "{method} {path}: {}",
+            answer.head
+        );
+        assert_eq!(answer.json()["field"].as_str(), field, "{method} {path}: {}", answer.body);
+    }
+
+    for bytes in [
+        &b"\x16\x03\x01 this is no HTTP\r\n\r\n"[..],
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /v1/users HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{\"name\": ",
+    ] {
+        let answer = platform.raw(bytes).unwrap();
+        assert_eq!(answer.status, 400, "{}", answer.body);
+    }
+    let huge = format!(
+        "POST /v1/users HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        1_u64 << 40
+    );
+    assert_eq!(platform.raw(huge.as_bytes()).unwrap().status, 413);
+
+    platform.wait_until_quiet();
+    let after = (platform.get(&format!("/v1/parts/{part}")), platform.get(&format!("{comments}?flat=true")));
+    assert_eq!(after, before, "nothing changed");
+    assert!(platform.stop().success());
+}
+
+fn refused(data: &Path, args: &[&str]) -> String {
+    let (output, text) =
+        run(antiphon().arg("serve").args(args).arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]));
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
+    text
+}
+
+#[test]
+fn folders_that_are_not_ours_are_refused_and_left_alone() {
+    let foreign = tempfile::tempdir().unwrap();
+    std::fs::write(foreign.path().join("thesis.txt"), "years of work").unwrap();
+    assert!(refused(foreign.path(), &[]).contains("thesis.txt"));
+    assert_eq!(std::fs::read_dir(foreign.path()).unwrap().count(), 1, "nothing was written there");
+
+    let fresh = tempfile::tempdir().unwrap();
+    assert!(
+        refused(fresh.path(), &["comments"]).contains("--deployment"),
+        "a lone service must be told where it belongs"
+    );
+    let file = fresh.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert!(refused(&file, &[]).contains("cannot use"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path(), &["--empty"]);
+    assert!(refused(folder.path(), &["--empty"]).contains("in use by another process"));
+    let taken = run(antiphon()
+        .args(["serve", "--empty", "--listen", &platform.address])
+        .arg("--data")
+        .arg(fresh.path().join("d")));
+    assert!(taken.1.contains("choose another with --listen"), "{}", taken.1);
+    assert!(platform.stop().success());
+    let elsewhere = "f".repeat(32);
+    assert!(refused(folder.path(), &["--deployment", &elsewhere]).contains(&elsewhere));
+    let key = folder.path().join("users/signing.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(refused(folder.path(), &[]).contains("chmod 600"));
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::rename(folder.path().join("users/STORE"), folder.path().join("users/STORE.gone")).unwrap();
+    assert!(refused(folder.path(), &[]).contains("not an antiphon store"));
+    std::fs::rename(folder.path().join("users/STORE.gone"), folder.path().join("users/STORE")).unwrap();
+    assert!(Platform::start(folder.path(), &["--empty"]).stop().success(), "and it still is what it was");
+}
