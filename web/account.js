@@ -49,7 +49,11 @@ function fields(user) {
   });
   return [
     { label: "Name", element: name },
-    { label: "Picture", hint: "The address of an image, if you like. Without one, your initials are shown.", element: picture },
+    {
+      label: "Picture",
+      hint: "The address of an image, if you like. Without one, your initials are shown.",
+      element: picture,
+    },
   ];
 }
 
@@ -74,7 +78,11 @@ export function showAccount(corner) {
       me = person(session.user, "small");
       const label = "Change your name and picture";
       corner.replaceChildren(
-        h("button", { class: "account", type: "button", "aria-label": label, title: label, on: { click: changeProfile } }, me.element),
+        h(
+          "button",
+          { class: "account", type: "button", "aria-label": label, title: label, on: { click: changeProfile } },
+          me.element,
+        ),
       );
     } else {
       me.show(session.user);

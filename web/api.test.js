@@ -39,7 +39,10 @@ test("a problem document becomes a problem", async () => {
 });
 
 test("a busy server is asked again after the time that it names, with the same key and body", async () => {
-  const sent = server({ status: 503, headers: { "Retry-After": "0" } }, new TypeError("network"), { status: 201, body: { id: 1 } });
+  const sent = server({ status: 503, headers: { "Retry-After": "0" } }, new TypeError("network"), {
+    status: 201,
+    body: { id: 1 },
+  });
   await call("POST", "/x", { key: "k".repeat(32), body: { text: "hello" } });
   assert.equal(sent.length, 3);
   assert.equal(new Set(sent.map(({ headers, body }) => headers["Idempotency-Key"] + body)).size, 1);
@@ -72,7 +75,10 @@ test("a refused token is renewed, once", async () => {
   useTokens({ current: async () => "old", renewed: async () => "new" });
   const sent = server({ status: 401 }, { body: { ok: true } });
   await call("PUT", "/x", { auth: "required" });
-  assert.deepEqual(sent.map(({ headers }) => headers.Authorization), ["Bearer old", "Bearer new"]);
+  assert.deepEqual(
+    sent.map(({ headers }) => headers.Authorization),
+    ["Bearer old", "Bearer new"],
+  );
   const refused = server({ status: 401 });
   await assert.rejects(call("PUT", "/x", { auth: "required" }), { status: 401 });
   assert.equal(refused.length, 2);
@@ -89,7 +95,11 @@ test("what everybody may read is read without a token rather than not at all", a
 
 test("leaving the page ends a request", async () => {
   const leave = new AbortController();
-  mock.method(globalThis, "fetch", (_, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))));
+  mock.method(
+    globalThis,
+    "fetch",
+    (_, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+  );
   const asked = call("GET", "/x", { signal: leave.signal });
   setTimeout(() => leave.abort(), 5);
   await assert.rejects(asked, { name: "AbortError" });

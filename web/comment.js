@@ -32,15 +32,29 @@ export function commentView(first, { thread, list, depth, mayOpen }) {
 
   const picture = avatar(comment.author, depth === 0 ? "medium" : "small");
   const name = personName(comment.author);
-  const link = h("a", { href: `/parts/${thread.part}?comment=${id}#comments`, on: { click: onLink } }, dateTime(comment.posted_at));
+  const link = h(
+    "a",
+    { href: `/parts/${thread.part}?comment=${id}#comments`, on: { click: onLink } },
+    dateTime(comment.posted_at),
+  );
   const time = h("time", { datetime: comment.posted_at, title: exactTime(comment.posted_at) }, link);
   const edited = h("span", { class: "quiet" });
-  const place = h("button", { class: "place", type: "button", hidden: true, on: { click: () => thread.choose({ paragraph: comment.paragraph }) } });
+  const place = h("button", {
+    class: "place",
+    type: "button",
+    hidden: true,
+    on: { click: () => thread.choose({ paragraph: comment.paragraph }) },
+  });
   const actions = menu("More about this comment", menuItems);
   const text = h("p", { class: "text", dir: "auto" });
   const rest = h("button", { class: "link", type: "button", hidden: true, on: { click: showWhole } }, "Read more");
   const reply = h("button", { class: "link", type: "button", on: { click: openReply } }, "Reply");
-  const toggle = h("button", { class: "link replies-toggle", type: "button", "aria-expanded": "false", on: { click: toggleReplies } });
+  const toggle = h("button", {
+    class: "link replies-toggle",
+    type: "button",
+    "aria-expanded": "false",
+    on: { click: toggleReplies },
+  });
   const below = h("div", { class: "replies" });
   const content = h("div", { class: "comment-content" }, text, rest);
   const element = h(
@@ -138,7 +152,12 @@ export function commentView(first, { thread, list, depth, mayOpen }) {
     box.value = comment.text ?? "";
     const save = h("button", { class: "button primary", type: "submit" }, "Save");
     const cancel = h("button", { class: "button plain", type: "button", on: { click: closeEdit } }, "Cancel");
-    editBox = h("form", { class: "edit", on: { submit: onSave } }, box, h("div", { class: "composer-foot" }, cancel, save));
+    editBox = h(
+      "form",
+      { class: "edit", on: { submit: onSave } },
+      box,
+      h("div", { class: "composer-foot" }, cancel, save),
+    );
     content.hidden = true;
     content.after(editBox);
     box.focus();

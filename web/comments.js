@@ -23,7 +23,11 @@ export function commentList({ order, path, query = {}, only = null, thread, dept
   let ended = false;
   const list = h("ol", { class: "comment-list" });
   const none = h("p", { class: "empty", hidden: true }, empty ?? "");
-  const more = h("button", { class: short ? "link" : "button wide", type: "button", hidden: true, on: { click: showMore } }, "Show more");
+  const more = h(
+    "button",
+    { class: short ? "link" : "button wide", type: "button", hidden: true, on: { click: showMore } },
+    "Show more",
+  );
   const element = h("div", null, list, none, more);
   const self = { element, refresh, post, changed, repliesTo, end };
 
@@ -97,7 +101,11 @@ export function commentList({ order, path, query = {}, only = null, thread, dept
     const elements = listing.items.map((comment, index) => {
       const view = views.get(comment.id);
       if (view) view.show(comment);
-      else views.set(comment.id, commentView(comment, { thread, list: self, depth, mayOpen: first && depth === 0 && index < OPEN_MAX }));
+      else
+        views.set(
+          comment.id,
+          commentView(comment, { thread, list: self, depth, mayOpen: first && depth === 0 && index < OPEN_MAX }),
+        );
       return views.get(comment.id).element;
     });
     const listed = new Set(listing.ids);
@@ -133,11 +141,24 @@ export function commentsSection(thread) {
     ["newest", "Newest"],
     ["oldest", "Oldest"],
   ].map(([value, label]) =>
-    h("button", { type: "button", "aria-pressed": String(value === order), "data-order": value, on: { click: () => turn(value) } }, label),
+    h(
+      "button",
+      {
+        type: "button",
+        "aria-pressed": String(value === order),
+        "data-order": value,
+        on: { click: () => turn(value) },
+      },
+      label,
+    ),
   );
   const orderSwitch = h("div", { class: "switch", role: "group", "aria-label": "Order" }, switches);
   const quote = h("blockquote", { dir: "auto" });
-  const all = h("button", { class: "link", type: "button", on: { click: () => thread.choose({}) } }, "All comments of this part");
+  const all = h(
+    "button",
+    { class: "link", type: "button", on: { click: () => thread.choose({}) } },
+    "All comments of this part",
+  );
   const filter = h("div", { class: "filter", hidden: true }, quote, all);
   const box = composer({
     label: "Leave a comment",
@@ -183,7 +204,9 @@ export function commentsSection(thread) {
     });
     place.replaceChildren(list.element);
     const group = paragraph === null ? `part:${thread.part}` : `paragraph:${thread.part}:${paragraph}`;
-    unwatch = counts.watch(group, (number) => setText(heading, number === 1 ? "1 comment" : `${number.toLocaleString()} comments`));
+    unwatch = counts.watch(group, (number) =>
+      setText(heading, number === 1 ? "1 comment" : `${number.toLocaleString()} comments`),
+    );
     first();
   }
 

@@ -17,7 +17,13 @@ test("a late answer does not turn a count back", () => {
 });
 
 test("answers in any order, any number of times, end in one number", () => {
-  const answers = [{ [id(1)]: tally(1) }, { [id(1)]: tally(5, 1) }, { [id(1)]: tally(5, 3), [id(2)]: tally(2) }, { [id(2)]: tally(4, 4, 1) }, {}];
+  const answers = [
+    { [id(1)]: tally(1) },
+    { [id(1)]: tally(5, 1) },
+    { [id(1)]: tally(5, 3), [id(2)]: tally(2) },
+    { [id(2)]: tally(4, 4, 1) },
+    {},
+  ];
   for (const order of permutations(answers)) {
     const counts = new Counts(new Memory());
     for (const answer of [...order, order[0], order[2]]) counts.join(count(answer));
@@ -63,7 +69,8 @@ test("what another tab forgets, or somebody scribbles, changes nothing", () => {
   const storage = new Memory();
   const counts = new Counts(storage);
   counts.join(count({ [id(1)]: tally(3) }));
-  for (const newValue of [null, "", "{", "7", '{"tallies":{"x":1}}']) counts.heard({ key: "antiphon.count.part:x", newValue });
+  for (const newValue of [null, "", "{", "7", '{"tallies":{"x":1}}'])
+    counts.heard({ key: "antiphon.count.part:x", newValue });
   counts.heard({ key: null, newValue: null });
   counts.heard({ key: "something.else", newValue: "1" });
   storage.setItem("antiphon.count.part:y", "not json");
@@ -91,7 +98,15 @@ test("what is on show is not forgotten, even when the store is full", () => {
 });
 
 test("a browser that stores nothing still never goes backwards", () => {
-  const broken = { length: 0, key: () => null, getItem: () => null, removeItem() {}, setItem() { throw new Error("no room"); } };
+  const broken = {
+    length: 0,
+    key: () => null,
+    getItem: () => null,
+    removeItem() {},
+    setItem() {
+      throw new Error("no room");
+    },
+  };
   const counts = new Counts(broken);
   assert.equal(counts.join(count({ [id(1)]: tally(7) })), 7);
   assert.equal(counts.join(count({ [id(1)]: tally(6) })), 7);

@@ -9,7 +9,14 @@ const PARAGRAPH_MAX = 20_000;
 
 /** `send({title, paragraphs})` stores it and may throw; a paragraph that had an id keeps it. */
 export function editor({ title = "", paragraphs = [], action, send, cancelled }) {
-  const name = h("input", { name: "title", required: true, maxlength: TITLE_MAX, placeholder: "Chapter 1.", value: title, dir: "auto" });
+  const name = h("input", {
+    name: "title",
+    required: true,
+    maxlength: TITLE_MAX,
+    placeholder: "Chapter 1.",
+    value: title,
+    dir: "auto",
+  });
   const boxes = h("div", { class: "editor-paragraphs" });
   const error = h("p", { class: "error", role: "alert", hidden: true });
   const submit = h("button", { class: "button primary", type: "submit" }, action);
@@ -17,8 +24,19 @@ export function editor({ title = "", paragraphs = [], action, send, cancelled })
     "form",
     { class: "editor", on: { submit: onSubmit } },
     h("label", { class: "field" }, h("span", null, "Title"), name),
-    h("div", { class: "field" }, h("span", null, "Text"), boxes, h("small", null, "An empty line begins a new paragraph.")),
-    h("button", { class: "button", type: "button", on: { click: () => add({ text: "" }, null).focus() } }, icon("plus"), "Paragraph"),
+    h(
+      "div",
+      { class: "field" },
+      h("span", null, "Text"),
+      boxes,
+      h("small", null, "An empty line begins a new paragraph."),
+    ),
+    h(
+      "button",
+      { class: "button", type: "button", on: { click: () => add({ text: "" }, null).focus() } },
+      icon("plus"),
+      "Paragraph",
+    ),
     error,
     h(
       "div",
@@ -34,7 +52,11 @@ export function editor({ title = "", paragraphs = [], action, send, cancelled })
     const box = h("textarea", { rows: 3, "aria-label": "Paragraph", dir: "auto", on: { input: () => grow(box) } });
     box.value = text;
     const tool = (name, label, run) =>
-      h("button", { class: "menu-button", type: "button", "aria-label": label, title: label, on: { click: run } }, icon(name));
+      h(
+        "button",
+        { class: "menu-button", type: "button", "aria-label": label, title: label, on: { click: run } },
+        icon(name),
+      );
     const row = h(
       "div",
       { class: "editor-paragraph", "data-id": id ?? null },

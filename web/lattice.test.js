@@ -5,8 +5,19 @@ import { compareEpochs, covers, joinTallies, joinTally, sameTally, talliesIn, to
 const id = (number) => number.toString(16).padStart(32, "0");
 
 /** The same values as in the laws of the Rust crate: epochs that differ in generation, in owner, and not at all. */
-const EPOCHS = [[0, 0], [0, 1], [1, 0]].map(([generation, owner]) => ({ generation, owner: id(owner) }));
-const NUMBERS = [[0, 0], [1, 0], [0, 1], [2, 1], [3, 3], [Number.MAX_SAFE_INTEGER, 5]];
+const EPOCHS = [
+  [0, 0],
+  [0, 1],
+  [1, 0],
+].map(([generation, owner]) => ({ generation, owner: id(owner) }));
+const NUMBERS = [
+  [0, 0],
+  [1, 0],
+  [0, 1],
+  [2, 1],
+  [3, 3],
+  [Number.MAX_SAFE_INTEGER, 5],
+];
 const TALLIES = EPOCHS.flatMap((epoch) => NUMBERS.map(([added, removed]) => ({ epoch, added, removed })));
 
 const least = TALLIES[0];
@@ -41,7 +52,15 @@ test("the least tally is the least", () => {
 });
 
 test("epochs are ordered by generation, then by owner", () => {
-  const sorted = [[0, 1], [0, 2], [0, 0xf], [0, 0x10], [1, 0], [1, 9], [10, 0]].map(([generation, owner]) => ({ generation, owner: id(owner) }));
+  const sorted = [
+    [0, 1],
+    [0, 2],
+    [0, 0xf],
+    [0, 0x10],
+    [1, 0],
+    [1, 9],
+    [10, 0],
+  ].map(([generation, owner]) => ({ generation, owner: id(owner) }));
   sorted.forEach((a, i) => sorted.forEach((b, j) => assert.equal(compareEpochs(a, b), Math.sign(i - j))));
 });
 
@@ -53,14 +72,22 @@ test("a greater epoch wins whole, a smaller count with it", () => {
 });
 
 test("of two heirs in one generation the greater owner wins", () => {
-  const [one, two] = [1, 2].map((owner) => ({ epoch: { generation: 3, owner: id(owner) }, added: 10 - owner, removed: 0 }));
+  const [one, two] = [1, 2].map((owner) => ({
+    epoch: { generation: 3, owner: id(owner) },
+    added: 10 - owner,
+    removed: 0,
+  }));
   assert.deepEqual(joinTally(one, two), two);
   assert.deepEqual(joinTally(two, one), two);
 });
 
 test("within an epoch each number takes its maximum", () => {
   const epoch = EPOCHS[1];
-  assert.deepEqual(joinTally({ epoch, added: 5, removed: 1 }, { epoch, added: 3, removed: 2 }), { epoch, added: 5, removed: 2 });
+  assert.deepEqual(joinTally({ epoch, added: 5, removed: 1 }, { epoch, added: 3, removed: 2 }), {
+    epoch,
+    added: 5,
+    removed: 2,
+  });
 });
 
 test("the count is the sum over replicas, each never below 0", () => {
@@ -72,7 +99,8 @@ test("the count is the sum over replicas, each never below 0", () => {
 
 test("one set covers another exactly when joining changes nothing", () => {
   for (const a of SETS) {
-    for (const b of SETS) assert.equal(covers(a, b), JSON.stringify(sorted(joinTallies(a, b))) === JSON.stringify(sorted(a)));
+    for (const b of SETS)
+      assert.equal(covers(a, b), JSON.stringify(sorted(joinTallies(a, b))) === JSON.stringify(sorted(a)));
   }
 });
 
@@ -85,7 +113,17 @@ test("joining changes neither side", () => {
 test("what is not a tally is left out", () => {
   const good = { epoch: { generation: 0, owner: id(1) }, added: 3, removed: 1 };
   assert.deepEqual(talliesIn({ [id(1)]: good, extra: good }), { [id(1)]: good });
-  const bad = [null, 3, {}, { ...good, added: -1 }, { ...good, added: "3" }, { ...good, removed: NaN }, { ...good, added: 1.5 }, { ...good, epoch: null }, { ...good, epoch: { generation: 0, owner: "me" } }];
+  const bad = [
+    null,
+    3,
+    {},
+    { ...good, added: -1 },
+    { ...good, added: "3" },
+    { ...good, removed: NaN },
+    { ...good, added: 1.5 },
+    { ...good, epoch: null },
+    { ...good, epoch: { generation: 0, owner: "me" } },
+  ];
   for (const tally of bad) assert.deepEqual(talliesIn({ [id(1)]: tally }), {});
   for (const value of [null, undefined, "x", 7, []]) assert.deepEqual(talliesIn(value), {});
   assert.deepEqual(talliesIn(JSON.parse(`{"__proto__": ${JSON.stringify(good)}}`)), {});

@@ -7,7 +7,8 @@
 export function newer(known, told) {
   if (known === undefined) return told;
   if (known.deleted !== told.deleted) return known.deleted ? known : told;
-  if ((known.edited_at ?? "") > (told.edited_at ?? "")) return { ...told, text: known.text, edited_at: known.edited_at };
+  if ((known.edited_at ?? "") > (told.edited_at ?? ""))
+    return { ...told, text: known.text, edited_at: known.edited_at };
   return told;
 }
 

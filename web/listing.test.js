@@ -13,7 +13,10 @@ function listingOf(order, ids, next = null) {
 }
 
 test("an own comment is there at once, first or last", () => {
-  for (const [order, expected] of [["newest", "xab"], ["oldest", "abx"]]) {
+  for (const [order, expected] of [
+    ["newest", "xab"],
+    ["oldest", "abx"],
+  ]) {
     const listing = listingOf(order, "ab");
     listing.post(comment("x"));
     listing.post(comment("x"));

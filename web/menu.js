@@ -5,7 +5,13 @@ import { dots } from "./icons.js";
 
 /** `actions()` is asked each time it opens: `[{label, danger, run}]`. */
 export function menu(label, actions) {
-  const list = h("div", { class: "menu-list", role: "menu", "aria-label": label, hidden: true, on: { keydown: onKey } });
+  const list = h("div", {
+    class: "menu-list",
+    role: "menu",
+    "aria-label": label,
+    hidden: true,
+    on: { keydown: onKey },
+  });
   const button = h(
     "button",
     {
@@ -25,7 +31,13 @@ export function menu(label, actions) {
       ...actions().map(({ label: text, danger, run }) =>
         h(
           "button",
-          { type: "button", role: "menuitem", tabindex: -1, class: danger ? "danger" : null, on: { click: () => choose(run) } },
+          {
+            type: "button",
+            role: "menuitem",
+            tabindex: -1,
+            class: danger ? "danger" : null,
+            on: { click: () => choose(run) },
+          },
           text,
         ),
       ),

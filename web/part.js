@@ -201,7 +201,12 @@ function partText({ part, choose, signal }) {
   function view(paragraph) {
     const text = h("span", null);
     const number = h("span", null);
-    const bubble = h("button", { class: "paragraph-bubble", type: "button", on: { click: () => choose({ paragraph: paragraph.id }) } }, icon("bubble"), number);
+    const bubble = h(
+      "button",
+      { class: "paragraph-bubble", type: "button", on: { click: () => choose({ paragraph: paragraph.id }) } },
+      icon("bubble"),
+      number,
+    );
     watched(
       `paragraph:${part}:${paragraph.id}`,
       (count) => {

@@ -82,16 +82,22 @@ async function load(signal) {
 }
 
 function failed(error) {
-  if (error.status === 404) return message("Not found", "Nothing is known here under this address. It may take a moment to arrive.", reload);
+  if (error.status === 404)
+    return message("Not found", "Nothing is known here under this address. It may take a moment to arrive.", reload);
   if (error.status === 410) return message("Taken down", "Its author took this part down.", null);
   if (error.status === undefined) console.error(error);
   return message("That did not work", sentence(error), reload);
 }
 
 function message(title, text, retry) {
-  const again = retry ? h("button", { class: "button primary", type: "button", on: { click: retry } }, "Try again") : null;
+  const again = retry
+    ? h("button", { class: "button primary", type: "button", on: { click: retry } }, "Try again")
+    : null;
   const home = h("a", { class: "button", href: "/" }, "All stories");
-  return { title, element: h("div", { class: "message" }, h("h1", null, title), h("p", null, text), h("p", null, again, " ", home)) };
+  return {
+    title,
+    element: h("div", { class: "message" }, h("h1", null, title), h("p", null, text), h("p", null, again, " ", home)),
+  };
 }
 
 function onClick(event) {

@@ -87,7 +87,11 @@ export class Session extends EventTarget {
     const { token, user } = this.#state;
     if (token && !refused) {
       try {
-        const answer = await call("POST", `/v1/users/${user.id}/tokens`, { auth: "none", key: newKey(), bearer: token });
+        const answer = await call("POST", `/v1/users/${user.id}/tokens`, {
+          auth: "none",
+          key: newKey(),
+          bearer: token,
+        });
         this.#enterWith(answer);
         return answer.token;
       } catch (problem) {

@@ -13,7 +13,11 @@ function users({ lose = 0, life_s = 3600 } = {}) {
   let lost = 0;
   let tokens = 0;
   const answer = (status, body) => new Response(JSON.stringify(body), { status });
-  const entered = (user) => ({ user, token: `${user.id}.${(tokens += 1)}`, expires_at: new Date(Date.now() + life_s * 1000).toISOString() });
+  const entered = (user) => ({
+    user,
+    token: `${user.id}.${(tokens += 1)}`,
+    expires_at: new Date(Date.now() + life_s * 1000).toISOString(),
+  });
   mock.method(globalThis, "fetch", async (path, { method, headers, body }) => {
     const told = body && JSON.parse(body);
     sent.push(`${method} ${path}`);

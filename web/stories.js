@@ -28,7 +28,12 @@ export async function frontPage({ signal }) {
   const list = h("ul", { class: "cards" });
   const none = h("p", { class: "empty" }, "No story yet. Yours could be the first.");
   const more = h("button", { class: "button wide", type: "button", on: { click: showMore } }, "Show more");
-  const write = h("button", { class: "button primary", type: "button", on: { click: writeStory } }, icon("plus"), "Write a story");
+  const write = h(
+    "button",
+    { class: "button primary", type: "button", on: { click: writeStory } },
+    icon("plus"),
+    "Write a story",
+  );
   const element = h(
     "div",
     { class: "narrow" },
@@ -39,7 +44,10 @@ export async function frontPage({ signal }) {
   );
 
   function show() {
-    arrange(list, ids.map((id) => rows.get(id).element));
+    arrange(
+      list,
+      ids.map((id) => rows.get(id).element),
+    );
     none.hidden = ids.length > 0;
     more.hidden = next === null;
   }
@@ -88,7 +96,12 @@ function storyCard(first) {
   const title = h("span", { class: "card-title", dir: "auto" });
   const author = person(story.author, "small");
   const time = h("time", { datetime: story.created_at, title: exactTime(story.created_at) }, date(story.created_at));
-  const link = h("a", { class: "card", href: `/stories/${story.id}` }, title, h("span", { class: "card-foot" }, author.element, time));
+  const link = h(
+    "a",
+    { class: "card", href: `/stories/${story.id}` },
+    title,
+    h("span", { class: "card-foot" }, author.element, time),
+  );
   const element = h("li", null, link);
   function show(told) {
     story = told;
@@ -124,7 +137,12 @@ export async function storyPage({ id, signal }) {
   const title = h("h1", { dir: "auto" });
   const author = person(story.author, "medium");
   const time = h("time", { datetime: story.created_at, title: exactTime(story.created_at) }, date(story.created_at));
-  const add = h("button", { class: "button primary", type: "button", on: { click: addPart } }, icon("plus"), "Add a part");
+  const add = h(
+    "button",
+    { class: "button primary", type: "button", on: { click: addPart } },
+    icon("plus"),
+    "Add a part",
+  );
   const list = h("ol", { class: "cards" });
   const none = h("p", { class: "empty" });
   const element = h(
@@ -186,8 +204,10 @@ function partCard(first, signal) {
   const row = h("span", { class: "card-foot" }, reads.element, votes.element, comments.element, time);
   const element = h("li", null, h("a", { class: "card", href: `/parts/${first.id}` }, title, row));
   let readsMost = 0;
-  if (typeof first.counts.votes === "object") signal.addEventListener("abort", counts.watch(`votes:${first.id}`, votes.show));
-  if (typeof first.counts.comments === "object") signal.addEventListener("abort", counts.watch(`part:${first.id}`, comments.show));
+  if (typeof first.counts.votes === "object")
+    signal.addEventListener("abort", counts.watch(`votes:${first.id}`, votes.show));
+  if (typeof first.counts.comments === "object")
+    signal.addEventListener("abort", counts.watch(`part:${first.id}`, comments.show));
 
   function show(part) {
     setText(title, part.title);

@@ -133,19 +133,19 @@ pub(crate) async fn page(
     let entries = reader.scan(&scan.limit(wanted)).await?;
     let ids: Vec<_> = entries.iter().filter_map(|(key, _)| rows::indexed(key)).collect();
     let comments = reader.get_many::<CommentRow>(&ids).await?;
-    let (mut shown, mut last, mut looked_at) = (Vec::new(), None, 0);
+    let (mut shown, mut end, mut looked_at) = (Vec::new(), None, 0);
     for ((id, comment), (entry, _)) in ids.into_iter().zip(comments).zip(&entries) {
         if shown.len() == list.items_max || looked_at + 1 == wanted {
             break;
         }
         looked_at += 1;
-        last = Some(entry.to_vec());
+        end = Some(entry.to_vec());
         let comment = comment.unwrap_or_default();
         if belongs(reader, list.listing, id, &comment).await? {
             shown.push((id, comment));
         }
     }
-    let next = last.filter(|_| looked_at < entries.len());
+    let next = end.filter(|_| looked_at < entries.len());
     Ok((show(reader, shown).await?, next))
 }
 

@@ -74,8 +74,9 @@ const INTERRUPTED: u8 = 130;
 
 /// Replays a file and prints the report: 0 if all is exact, 1 if not, 2 if the command line or the file is wrong.
 pub(crate) async fn run(args: ReplayArgs) -> ExitCode {
+    let mut out = std::io::stdout();
     let outcome = tokio::select! {
-        outcome = replay(&args, &mut std::io::stdout()) => outcome,
+        outcome = replay(&args, &mut out) => outcome,
         // Dropping the replay kills its server and removes its folder.
         _ = tokio::signal::ctrl_c() => return ExitCode::from(INTERRUPTED),
     };
