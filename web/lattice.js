@@ -1,7 +1,7 @@
 // The part of the algebra that a browser needs: tallies, and their join.
 //
-// It is the same rule as in `crates/lattice/src/tally.rs`. The greater epoch (generation, then owner) wins whole; within
-// an epoch each number takes its maximum. A group's tallies are joined replica by replica, and its count is the sum of
+// It is the same rule as in `crates/lattice/src/tally.rs`. The greater epoch (generation, then owner) wins whole;
+// within an epoch each number takes its maximum. A group's tallies are joined replica by replica, and its count is the sum of
 // added − removed, never below 0. Everything here is pure: nothing is changed in place, nothing is read from outside.
 
 const ID = /^[0-9a-f]{32}$/;

@@ -1,7 +1,7 @@
 // Who the reader is.
 //
-// An account is made by sending a name with a random key. The key is the account's secret: it stays in this browser, and
-// whoever sends it again gets a token of the same account. So it is stored before it is first sent, together with what
+// An account is made by sending a name with a random key. The key is the account's secret: it stays in this browser,
+// and whoever sends it again gets a token of the same account. So it is stored before it is first sent, together with what
 // was sent with it, and an account is never lost to an answer that did not arrive.
 
 import { Problem, call, newKey, useTokens } from "./api.js";

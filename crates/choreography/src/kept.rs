@@ -33,7 +33,8 @@ pub struct KeptMessage {
     pub body_base64: String,
 }
 
-/// There is no room for another one. *Read `antiphon kept`, and upgrade or stop whoever sends them.*
+/// There is no room for another one. *The log names each with its reason: upgrade, or stop
+/// whoever sends them.*
 #[derive(Debug, Error)]
 #[error("{KEPT_MESSAGES_MAX} messages that could not be understood are kept already")]
 pub struct TooManyKept;

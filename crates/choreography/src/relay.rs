@@ -4,6 +4,7 @@
 //! anywhere in between announces again, which harms nobody; a row that changed a thousand times since the last round
 //! costs one message.
 
+use consumer::Chain;
 use messages::{Fact, delta_group};
 use queue::{
     BoxFuture, ENVELOPE_BYTES_MAX, Envelope, EnvelopeData, Message, NameError, PublishError, Publisher, Topic,
@@ -190,7 +191,7 @@ impl Relay {
                     true
                 }
                 Err(error) => {
-                    tracing::warn!(error = %chain(&error), "announcing failed; what is marked stays marked");
+                    tracing::warn!(error = %Chain(&error), "announcing failed; what is marked stays marked");
                     let waiting = pause;
                     pause = (pause * 2).min(PAUSE_MAX);
                     tokio::select! {
@@ -204,7 +205,7 @@ impl Relay {
             }
         }
         if let Err(error) = self.step().await {
-            tracing::info!(error = %chain(&error), "the last announcements wait for the next start");
+            tracing::info!(error = %Chain(&error), "the last announcements wait for the next start");
         }
     }
 
@@ -286,12 +287,6 @@ fn bundle(outgoing: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
         }
     }
     bundles
-}
-
-/// An error and its sources, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    sources.fold(error.to_string(), |line, source| format!("{line}: {source}"))
 }
 
 /// A message that carries these states, as the relay would send them: for whoever tests a subscriber.

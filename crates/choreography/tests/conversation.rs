@@ -185,10 +185,13 @@ async fn what_is_not_understood_is_kept_and_understood_later() {
 
     let stories = store("stories", disk, 3);
     assert_eq!(kept::depth(&stories).await.unwrap(), 4, "kept over a restart");
-    let upgraded =
-        consumer::handler_fn(async |message: Message, _context| {
-            if message.body.starts_with(b"{}") { Ok(()) } else { Err(consumer::HandlerError::poison("still not")) }
-        });
+    let upgraded = consumer::handler_fn(async |message: Message, _context| {
+        if message.body.starts_with(b"{}") {
+            Ok(())
+        } else {
+            Err(consumer::HandlerError::poison("still not"))
+        }
+    });
     assert_eq!(kept::retry(&stories, &subscription, &upgraded).await.unwrap(), 1);
     assert_eq!(kept::depth(&stories).await.unwrap(), 3);
 }

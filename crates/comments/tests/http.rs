@@ -1,5 +1,7 @@
 //! The service as its callers see it, on a store in memory.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the verdict")]
+
 mod face;
 
 use api::{SigningKey, root};
@@ -220,7 +222,7 @@ async fn bad_input_is_named_and_changes_nothing() {
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     let stranger = SigningKey::from_seed([9; 32]);
     let (status, problem) = face
-        .send_with("POST", &path, Some(&face.token_of(&stranger, 1)), "", Some(json!({ "text": "a" })))
+        .send_with("POST", &path, Some(&face::token_of(&stranger, 1)), "", Some(json!({ "text": "a" })))
         .await;
     assert_eq!(
         (status, &problem["retry_after_s"]),
@@ -229,7 +231,7 @@ async fn bad_input_is_named_and_changes_nothing() {
     );
     face.announce_key(&stranger, &root::certify(&SigningKey::from_seed([8; 32]), &stranger.public())).await;
     let (status, _) = face
-        .send_with("POST", &path, Some(&face.token_of(&stranger, 1)), "", Some(json!({ "text": "a" })))
+        .send_with("POST", &path, Some(&face::token_of(&stranger, 1)), "", Some(json!({ "text": "a" })))
         .await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "nor is one that somebody else certified");
     let flat = face.get(&format!("{path}?flat=true")).await;

@@ -84,8 +84,9 @@ impl fmt::Display for PoisonError {
 
 impl Error for PoisonError {}
 
-/// Shows an error and all its sources on one line.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
+/// Shows an error and all its sources on one line, for logs.
+#[derive(Debug)]
+pub struct Chain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

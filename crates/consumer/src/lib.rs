@@ -72,7 +72,7 @@ pub use backoff::Backoff;
 pub use cancel::{CancelReason, CancelSource, Cancellation};
 pub use context::Context;
 pub use dead_letters::{DeadLetters, Kept, QueueDeadLetters};
-pub use error::{BoxError, HandlerError, PoisonError};
+pub use error::{BoxError, Chain, HandlerError, PoisonError};
 pub use handler::{BoxHandler, Handler, HandlerFn, handler_fn};
 pub use layer::{Identity, Layer, Stack};
 pub use layers::DefaultStack;

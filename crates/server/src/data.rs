@@ -171,15 +171,11 @@ fn found(args: &ServeArgs, world: &dyn World) -> Result<Site, DataError> {
     if args.service.is_some() && !told {
         return Err(DataError::Alone { path: path.clone() });
     }
-    let root_public_key = match &args.root_public_key {
-        Some(text) => text.parse().map_err(|_| DataError::RootPublicKey)?,
-        None => {
-            let key_path = path.join("root.key");
-            match read_secret(&key_path)? {
-                Some(key) => key.public(),
-                None => new_secret(&key_path, world)?.public(),
-            }
-        }
+    let root_public_key = if let Some(text) = &args.root_public_key {
+        text.parse().map_err(|_| DataError::RootPublicKey)?
+    } else {
+        let key_path = path.join("root.key");
+        read_secret(&key_path)?.map_or_else(|| new_secret(&key_path, world), Ok)?.public()
     };
     let deployment = args.deployment.clone().unwrap_or_else(|| format!("{:032x}", world.random()));
     let site = Site { antiphon: FORMAT, deployment, root_public_key };

@@ -51,7 +51,7 @@ fn serve(runtime: &tokio::runtime::Runtime, args: &cli::ServeArgs) -> ExitCode {
     match runtime.block_on(serve::run(args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("antiphon: {}", telemetry::chain(&error));
+            eprintln!("antiphon: {}", consumer::Chain(&error));
             ExitCode::FAILURE
         }
     }

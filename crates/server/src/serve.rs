@@ -8,7 +8,7 @@ use crate::plain_counter::{self, PlainCounter};
 use crate::starter;
 use crate::status::Watched;
 use crate::telemetry::{self, TelemetryError};
-use crate::wiring::{Connection, Stops, Wiring, called};
+use crate::wiring::{Connection, Wiring, called};
 use axum::serve::ListenerExt;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -53,65 +53,50 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let world: Arc<dyn World> = Arc::new(RealWorld);
     let data = Data::open(args, &*world)?;
     let services = node::open(args, &data, &world).await?;
-    let plain_counter = match args.plain_counter {
-        true => Some(PlainCounter::new(node::open_store(args, &data, &world, plain_counter::NAME)?)?),
-        false => None,
+    let plain_counter = if args.plain_counter {
+        Some(PlainCounter::new(node::open_store(args, &data, &world, plain_counter::NAME)?)?)
+    } else {
+        None
     };
     let connection = Connection::default();
-    let watched = Watched {
-        services: services.clone(),
-        connection: connection.clone(),
-        metrics,
-        plain_counter: plain_counter.clone(),
-    };
-    let router = face::router(watched)?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|source| ServeError::Listen { address: args.listen, source })?;
-    let address =
-        listener.local_addr().map_err(|source| ServeError::Listen { address: args.listen, source })?;
-    let signals = signals()?;
-
-    let (stop_answers, stop_relays, stop_pumps) =
-        (watch::Sender::new(false), watch::Sender::new(false), watch::Sender::new(false));
     let wiring = Wiring {
         args: args.clone(),
         data: data.clone(),
         world,
         services: services.clone(),
-        plain_counter,
-        connection,
+        plain_counter: plain_counter.clone(),
+        connection: connection.clone(),
     };
-    let stops = Stops { relays: stop_relays.subscribe(), pumps: stop_pumps.subscribe() };
-    let wiring = tokio::spawn(wiring.run(stops));
+    let router = face::router(Watched { services: services.clone(), connection, metrics, plain_counter })?;
+    let (listener, address) = listen(args.listen).await?;
+    let signals = signals()?;
+
+    let (stop_answers, stop_wiring) = (watch::Sender::new(false), watch::Sender::new(false));
+    let wiring = tokio::spawn(wiring.run(stop_wiring.subscribe()));
     if data.wants_starter() && !args.empty && args.service.is_none() {
         match starter::write(&router, data.deployment()).await {
             Ok(()) => data.starter_is_done()?,
             Err(error) => {
-                tracing::warn!(%error, "the starter story is not complete; the next start goes on with it")
+                tracing::warn!(%error, "the starter story is not complete; the next start goes on with it");
             }
         }
     }
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "answers may wait for others");
-        }
-    });
     let server = axum::serve(listener, router).with_graceful_shutdown(called(stop_answers.subscribe()));
     let mut server = tokio::spawn(server.into_future());
     greet(args, address);
 
     tokio::select! {
         () = signals => {}
-        served = &mut server => return served.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(ServeError::Serve),
+        ended = &mut server => {
+            return ended.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(ServeError::Serve);
+        }
     }
     tracing::info!("stopping: answering what was asked, announcing what is marked, merging what is in hand");
     stop_answers.send_replace(true);
     if tokio::time::timeout(ANSWERS_MAX, server).await.is_err() {
         tracing::warn!("some requests were still being answered");
     }
-    stop_relays.send_replace(true);
-    stop_pumps.send_replace(true);
+    stop_wiring.send_replace(true);
     if let Err(error) = wiring.await {
         tracing::error!(%error, "the wiring failed");
     }
@@ -119,6 +104,21 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
         service.store().clone().close().await;
     }
     Ok(())
+}
+
+/// Listens at an address; answers are not held back to be sent with others.
+async fn listen(
+    wanted: SocketAddr,
+) -> Result<(impl axum::serve::Listener<Addr = SocketAddr> + use<>, SocketAddr), ServeError> {
+    let refused = |source| ServeError::Listen { address: wanted, source };
+    let listener = TcpListener::bind(wanted).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "answers may wait for others");
+        }
+    });
+    Ok((listener, address))
 }
 
 /// Completes at the first SIGTERM or SIGINT.

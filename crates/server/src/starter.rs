@@ -70,13 +70,10 @@ pub(crate) async fn write(router: &Router, deployment: &str) -> Result<(), Start
     let mut comments: Vec<String> = Vec::new();
     for (n, comment) in starter.comments.iter().enumerate() {
         let part = parts.get(comment.part).ok_or(StarterError::Lacks("a part"))?;
-        let mut body = json!({ "text": comment.text });
-        if let Some(paragraph) = comment.paragraph {
-            body["paragraph"] = text(part, &format!("/paragraphs/{paragraph}/id"))?.into();
-        }
-        if let Some(parent) = comment.reply_to {
-            body["parent"] = comments.get(parent).ok_or(StarterError::Lacks("a parent"))?.clone().into();
-        }
+        let paragraph = comment.paragraph.map(|n| text(part, &format!("/paragraphs/{n}/id"))).transpose()?;
+        let parent =
+            comment.reply_to.map(|n| comments.get(n).ok_or(StarterError::Lacks("a parent"))).transpose()?;
+        let body = json!({ "text": comment.text, "paragraph": paragraph, "parent": parent });
         let path = format!("/v1/parts/{}/comments", text(part, "/id")?);
         let posted = writer.post(&path, Some(token(comment.author)?), &format!("comment-{n}"), &body).await?;
         comments.push(text(&posted, "/comment/id")?);

@@ -60,9 +60,3 @@ fn describe() {
     describe_counter!("antiphon_kept_messages_total", "messages that were not understood, by subscription");
     describe_counter!("antiphon_clock_ahead_total", "stamps of clocks that run too far ahead");
 }
-
-/// An error and its sources, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    sources.fold(error.to_string(), |line, source| format!("{line}: {source}"))
-}

@@ -8,9 +8,8 @@ use crate::data::Data;
 use crate::hostile::{self, Failing};
 use crate::node::Service;
 use crate::plain_counter::PlainCounter;
-use crate::telemetry::chain;
 use choreography::kept::{self, StoreDeadLetters};
-use consumer::{Backoff, BoxHandler, DefaultStack, Layer, Pump};
+use consumer::{Backoff, BoxHandler, Chain, DefaultStack, Layer, Pump};
 use messages::{Fact, PartFact, ProfileFact, SigningKeyFact, TallyFact};
 use queue::{
     Clock, EmbeddedQueue, Faulty, NameError, Queue, QueueError, Receiver, Subscription, SubscriptionConfig,
@@ -53,15 +52,6 @@ enum WiringError {
     Queue(#[from] QueueError),
 }
 
-/// Until when which tasks run.
-#[derive(Debug, Clone)]
-pub(crate) struct Stops {
-    /// True: announce what is marked, and end.
-    pub(crate) relays: watch::Receiver<bool>,
-    /// True: merge what is in hand, and end.
-    pub(crate) pumps: watch::Receiver<bool>,
-}
-
 /// Completes when a stop was called, or its caller is gone.
 pub(crate) async fn called(mut stop: watch::Receiver<bool>) {
     // An error means that nobody can call it any more: that is a stop too.
@@ -94,25 +84,25 @@ pub(crate) struct Wiring {
 }
 
 impl Wiring {
-    /// Connects, and announces and merges until the stops are called.
-    pub(crate) async fn run(self, stops: Stops) {
+    /// Connects, and announces and merges until `stop` is called.
+    pub(crate) async fn run(self, stop: watch::Receiver<bool>) {
         let mut pause = CONNECT_PAUSE_MIN;
         let queue = loop {
             match self.connect().await {
                 Ok(queue) => break queue,
                 Err(error) => {
-                    tracing::warn!(error = %chain(&error), "no queue: queries are answered, news waits in the outboxes");
+                    tracing::warn!(error = %Chain(&error), "no queue: queries are answered, news waits in the outboxes");
                     tokio::select! {
                         () = tokio::time::sleep(pause) => pause = (pause * 2).min(CONNECT_PAUSE_MAX),
-                        () = called(stops.pumps.clone()) => return,
+                        () = called(stop.clone()) => return,
                     }
                 }
             }
         };
         self.connection.set(Some(Arc::clone(&queue)));
         metrics::gauge!("antiphon_queue_connected").set(1.0);
-        if let Err(error) = self.converse(&*queue, &stops).await {
-            tracing::error!(error = %chain(&error), "the services do not hear each other; restart when this is mended");
+        if let Err(error) = self.converse(&*queue, &stop).await {
+            tracing::error!(error = %Chain(&error), "the services do not hear each other; restart when this is mended");
         }
         self.connection.set(None);
         metrics::gauge!("antiphon_queue_connected").set(0.0);
@@ -141,30 +131,25 @@ impl Wiring {
         queue.subscribe(subscription, SubscriptionConfig::default()).await
     }
 
-    /// Runs the relays and the pumps of every service until they are stopped.
-    async fn converse(&self, queue: &dyn Queue, stops: &Stops) -> Result<(), WiringError> {
+    /// Runs the relays and the pumps of every service until `stop` is called: then relays announce what is marked, pumps
+    /// merge what is in hand, and both end.
+    async fn converse(&self, queue: &dyn Queue, stop: &watch::Receiver<bool>) -> Result<(), WiringError> {
         let (mut relays, mut pumps) = (JoinSet::new(), JoinSet::new());
         for service in &self.services {
             for link in service.links()? {
                 let subscription = Subscription::new(link.topic, service.name(), &self.args.site)?;
                 let receiver = self.subscribe(queue, &subscription).await?;
                 let store = service.store().clone();
-                pumps.spawn(self.pump(
-                    store,
-                    receiver,
-                    subscription,
-                    link.handler,
-                    called(stops.pumps.clone()),
-                ));
+                pumps.spawn(self.pump(store, receiver, subscription, link.handler, called(stop.clone())));
             }
             let relay = service.relay(queue.publisher())?;
-            relays.spawn(relay.run(called(stops.relays.clone())));
+            relays.spawn(relay.run(called(stop.clone())));
         }
         if let Some(counter) = &self.plain_counter {
             let subscription = counter.subscription(&self.args.site)?;
             let receiver = self.subscribe(queue, &subscription).await?;
             let (store, handler) = (counter.store().clone(), BoxHandler::new(counter.clone()));
-            pumps.spawn(self.pump(store, receiver, subscription, handler, called(stops.pumps.clone())));
+            pumps.spawn(self.pump(store, receiver, subscription, handler, called(stop.clone())));
             counter.connect(queue.publisher());
         }
         end(relays).await;
@@ -188,7 +173,7 @@ impl Wiring {
             match kept::retry(&store, &subscription, &handler).await {
                 Ok(0) => {}
                 Ok(understood) => {
-                    tracing::info!(%subscription, understood, "kept messages are understood now")
+                    tracing::info!(%subscription, understood, "kept messages are understood now");
                 }
                 Err(error) => tracing::warn!(%subscription, %error, "kept messages could not be tried again"),
             }
@@ -229,12 +214,32 @@ async fn end(mut tasks: JoinSet<()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use api::root::certify;
+    use api::{KeyRing, SigningKey};
     use std::collections::BTreeSet;
+    use store::{Memory, SeededWorld, Setup, Store};
 
-    #[test]
-    fn every_link_of_a_service_has_its_subscription() {
-        let names: BTreeSet<_> = SUBSCRIPTIONS.into_iter().collect();
-        assert_eq!(names.len(), SUBSCRIPTIONS.len());
+    #[tokio::test]
+    async fn every_link_of_a_service_has_its_subscription() {
+        let world: Arc<dyn World> = Arc::new(SeededWorld::new(1, 1_700_000_000_000));
+        let open = |name| Store::open(Memory::new(), Arc::clone(&world), &Setup::of(name)).unwrap();
+        let (root, key) = (SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32]));
+        let ring = || Arc::new(KeyRing::new(root.public(), || 1_700_000_000));
+        let certificate = certify(&root, &key.public());
+        let services = [
+            Service::Users(users::Users::open(open(users::NAME), ring(), key, certificate).await.unwrap()),
+            Service::Stories(stories::Stories::open(open(stories::NAME), ring()).await.unwrap()),
+            Service::Comments(comments::Comments::open(open(comments::NAME), ring()).await.unwrap()),
+        ];
+        let links: BTreeSet<_> = services
+            .iter()
+            .flat_map(|service| {
+                service.links().unwrap().into_iter().map(|link| (link.topic.to_string(), service.name()))
+            })
+            .collect();
+        let made: BTreeSet<_> =
+            SUBSCRIPTIONS.iter().map(|(topic, name)| ((*topic).to_owned(), *name)).collect();
+        assert_eq!(links, made);
         assert!(SUBSCRIPTIONS.iter().all(|(topic, _)| *topic != crate::plain_counter::TOPIC));
     }
 }

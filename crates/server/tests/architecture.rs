@@ -1,6 +1,10 @@
 //! The dependency rules of the design, held against cargo's own metadata.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the verdict")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, where a panic is the verdict"
+)]
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

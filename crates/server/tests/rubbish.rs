@@ -1,5 +1,4 @@
 //! Bad input: the right status, a problem that names the field, nothing changed, and everything else goes on.
-#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the verdict")]
 
 mod common;
 
@@ -7,6 +6,9 @@ use common::{Platform, antiphon, run};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+/// Method, path, token, body (null: none), and the status and field of the refusal.
+type Case<'a> = (&'a str, String, Option<&'a str>, Value, u16, Option<&'a str>);
 
 #[test]
 fn requests_are_refused_by_name_and_change_nothing() {
@@ -24,7 +26,7 @@ fn requests_are_refused_by_name_and_change_nothing() {
 
     let nobody = "0".repeat(32);
     let forged = format!("{}A", &token[..token.len() - 1]);
-    let cases: Vec<(&str, String, Option<&str>, Value, u16, Option<&str>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("POST", comments.clone(), Some(&token), json!({ "text": "" }), 400, Some("text")),
         ("POST", comments.clone(), Some(&token), json!({ "text": "x".repeat(10_001) }), 400, Some("text")),
         ("POST", comments.clone(), Some(&token), json!({ "text": "a\u{0}b" }), 400, Some("text")),
@@ -38,9 +40,9 @@ fn requests_are_refused_by_name_and_change_nothing() {
         ),
         ("POST", comments.clone(), Some(&token), json!({ "text": 7 }), 400, Some("text")),
         ("POST", comments.clone(), Some(&token), json!(["a"]), 400, None),
-        ("POST", comments.clone(), None, json!({ "text": "a" }), 401, None),
-        ("POST", comments.clone(), Some("nonsense"), json!({ "text": "a" }), 401, None),
-        ("POST", comments.clone(), Some(&forged), json!({ "text": "a" }), 401, None),
+        ("POST", comments.clone(), None, json!({ "text": "a" }), 401, Some("Authorization")),
+        ("POST", comments.clone(), Some("nonsense"), json!({ "text": "a" }), 401, Some("Authorization")),
+        ("POST", comments.clone(), Some(&forged), json!({ "text": "a" }), 401, Some("Authorization")),
         ("POST", "/v1/parts/xyz/comments".into(), Some(&token), json!({ "text": "a" }), 400, Some("part")),
         ("PATCH", comment.clone(), Some(&other), json!({ "text": "mine now" }), 403, None),
         ("DELETE", comment.clone(), Some(&other), Value::Null, 403, None),

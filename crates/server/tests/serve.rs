@@ -1,5 +1,9 @@
 //! The platform as its users meet it: started, asked, killed, started again.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, where a panic is the verdict")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, where a panic is the verdict"
+)]
 
 mod common;
 
@@ -63,7 +67,14 @@ fn what_was_acknowledged_survives_the_kill() {
                 let (platform, acknowledged, token, path, ack) =
                     (&platform, &acknowledged, &token, &path, ack.clone());
                 scope.spawn(move || {
-                    write_until_killed(platform, &format!("{kill}-{writer}"), path, token, acknowledged, &ack)
+                    write_until_killed(
+                        platform,
+                        &format!("{kill}-{writer}"),
+                        path,
+                        token,
+                        acknowledged,
+                        &ack,
+                    );
                 });
             }
             drop(ack);

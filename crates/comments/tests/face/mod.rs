@@ -30,6 +30,11 @@ pub(crate) fn id(answer: &Value) -> String {
     answer["comment"]["id"].as_str().unwrap_or_else(|| unreachable!("no comment: {answer}")).to_owned()
 }
 
+/// A user's token.
+pub(crate) fn token_of(key: &SigningKey, user: u8) -> String {
+    key.sign_token([user; 16], NOW_S, 3600)
+}
+
 pub(crate) struct Face {
     comments: Comments,
     router: Router,
@@ -77,10 +82,6 @@ impl Face {
         minted.await.unwrap()
     }
 
-    pub(crate) fn token_of(&self, key: &SigningKey, user: u8) -> String {
-        key.sign_token([user; 16], NOW_S, 3600)
-    }
-
     /// Posts on [`PART`] as a user, under a key that is made long enough.
     pub(crate) async fn post(&self, user: u8, key: &str, body: Value) -> (StatusCode, Value) {
         let key = format!("{key:-<24}");
@@ -101,7 +102,7 @@ impl Face {
         key: &str,
         body: Option<Value>,
     ) -> (StatusCode, Value) {
-        let token = user.map(|user| self.token_of(&self.key, user));
+        let token = user.map(|user| token_of(&self.key, user));
         self.send_with(method, path, token.as_deref(), key, body).await
     }
 
