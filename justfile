@@ -33,7 +33,7 @@ features:
 
 # The modules of the pages.
 web:
-    node --test web/
+    node --test web/*.test.js
 
 # The main job on real input: NDJSON of comments, one a line.
 replay file *args:

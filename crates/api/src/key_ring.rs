@@ -37,7 +37,7 @@ pub enum KeyRefused {
     /// The root key did not sign it.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// [`KEYS_MAX`] are known.
+    /// As many are known as are held.
     #[error("{KEYS_MAX} keys are known already")]
     Full,
 }

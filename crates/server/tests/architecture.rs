@@ -43,15 +43,24 @@ fn short(package: &str) -> String {
     package.strip_prefix("antiphon-").unwrap_or(package).to_owned()
 }
 
-/// What each crate of the workspace depends on, tests aside.
-fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+/// Licences that ask for nothing but their notice; one of those that a package offers has to be among them.
+const LICENCES: [&str; 8] =
+    ["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "MIT", "Unicode-3.0", "Zlib"];
+
+fn metadata(args: &[&str]) -> Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .args(["metadata", "--format-version=1", "--offline"])
+        .args(args)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What each crate of the workspace depends on, tests aside.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = metadata(&["--no-deps"]);
     let names = |package: &Value| {
         let normal = |dependency: &&Value| dependency["kind"].is_null();
         package["dependencies"]
@@ -103,4 +112,22 @@ fn the_outside_world_stays_where_it_belongs() {
         }
     }
     assert_eq!(dependencies["lattice"], BTreeSet::from(["serde".to_owned()]), "lattice is pure");
+}
+
+/// Every package that is built here, for this kind of machine.
+#[test]
+fn every_licence_is_one_that_we_may_ship() {
+    let rustc = Command::new("rustc").arg("-vV").output().unwrap();
+    let version = String::from_utf8(rustc.stdout).unwrap();
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let metadata = metadata(&["--filter-platform", host]);
+    for package in metadata["packages"].as_array().unwrap() {
+        let licence = package["license"].as_str().unwrap_or_default().replace('/', " OR ");
+        // "A AND (B OR C)" asks for both; an exception only allows more.
+        let allowed = licence.split(" AND ").all(|all| {
+            let any = all.trim_matches(['(', ')']).split(" OR ");
+            any.map(|one| one.split(" WITH ").next().unwrap()).any(|one| LICENCES.contains(&one))
+        });
+        assert!(allowed, "{}: {licence:?}", package["name"]);
+    }
 }

@@ -60,15 +60,24 @@ pub struct PartSummary {
     pub counts: PartFigures,
 }
 
-/// What is counted of a part, as plain numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+/// What is counted of a part, with the tallies behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PartFigures {
     /// How often it was read: statistics, not exact.
     pub reads: u64,
     /// How many people vote for it.
-    pub votes: u64,
+    pub votes: Count,
     /// How many comments it has, replies and those on its paragraphs included.
-    pub comments: u64,
+    pub comments: Count,
+}
+
+/// What is counted of a part.
+pub(crate) async fn figures(reader: &Reader, part: PartId) -> Result<PartFigures, StoreError> {
+    Ok(PartFigures {
+        reads: reads(reader, part).await?,
+        votes: votes(reader, part).await?,
+        comments: comments(reader, Group::Part(part)).await?,
+    })
 }
 
 /// How often a part was read.
@@ -97,16 +106,11 @@ pub(crate) async fn story(reader: &Reader, id: StoryId) -> Result<StoryView, Pro
     let mut parts = Vec::new();
     for (entry, title) in reader.scan(&Scan::prefix(&rows::parts_prefix(id))).await? {
         let Some((part, at)) = rows::listed_part(&entry) else { continue };
-        let counts = PartFigures {
-            reads: reads(reader, part).await?,
-            votes: votes(reader, part).await?.count,
-            comments: comments(reader, Group::Part(part)).await?.count,
-        };
         parts.push(PartSummary {
             id: part.to_string(),
             title: String::from_utf8_lossy(&title).into_owned(),
             created_at: rfc3339::format(at.hlc.ms()),
-            counts,
+            counts: figures(reader, part).await?,
         });
     }
     let StorySummary { id, title, author, created_at } = summary;

@@ -1,7 +1,7 @@
 //! What is shown of a part: its text, its author, its counts with the tallies behind them, its neighbours.
 
 use crate::part::Part;
-use crate::read::{comments, reads, votes};
+use crate::read::{PartFigures, comments, figures, votes};
 use crate::rows::{self, CommentTallyRow, PartRow, ProfileRow, StoryRow, VoteRow};
 use crate::write::gone;
 use api::Problem;
@@ -31,7 +31,7 @@ pub struct PartView {
     /// What it says.
     pub paragraphs: Vec<ParagraphView>,
     /// How it is doing.
-    pub counts: ExactPartFigures,
+    pub counts: PartFigures,
     /// The part before it; null before the first one.
     pub previous: Option<String>,
     /// The part behind it; null behind the last one.
@@ -57,17 +57,6 @@ pub struct ParagraphView {
     /// What it says.
     pub text: String,
     /// How many comments it has.
-    pub comments: Count,
-}
-
-/// What is counted of a part, with the tallies behind what is exact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ExactPartFigures {
-    /// How often it was read: statistics, not exact.
-    pub reads: u64,
-    /// How many people vote for it.
-    pub votes: Count,
-    /// How many comments it has, replies and those on its paragraphs included.
     pub comments: Count,
 }
 
@@ -101,11 +90,7 @@ pub(crate) async fn part(reader: &Reader, id: PartId, caller: Option<UserId>) ->
         author: Author::of(creation.author, profile.as_ref()),
         created_at: rfc3339::format(creation.at.hlc.ms()),
         paragraphs: paragraphs(reader, id, &part).await?,
-        counts: ExactPartFigures {
-            reads: reads(reader, id).await?,
-            votes: votes(reader, id).await?,
-            comments: comments(reader, Group::Part(id)).await?,
-        },
+        counts: figures(reader, id).await?,
         previous,
         next,
         voted,

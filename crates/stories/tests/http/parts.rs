@@ -31,7 +31,11 @@ async fn a_part_is_published_once_and_shown_with_its_neighbours() {
     let listed: Vec<_> = whole["parts"].as_array().unwrap().iter().map(|part| part["id"].clone()).collect();
     assert_eq!(listed, [first["id"].clone(), second["id"].clone(), third["id"].clone()]);
     assert_eq!(whole["parts"][1]["title"], "Chapter 2");
-    assert_eq!(whole["parts"][1]["counts"], json!({ "reads": 0, "votes": 0, "comments": 0 }));
+    let counts = &whole["parts"][1]["counts"];
+    assert_eq!(
+        (&counts["reads"], &counts["votes"]["count"], &counts["comments"]["count"]),
+        (&json!(0), &json!(0), &json!(0))
+    );
 }
 
 #[tokio::test]

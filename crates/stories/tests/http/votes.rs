@@ -41,7 +41,7 @@ async fn votes_are_exact_however_often_they_are_repeated() {
     assert_eq!(seen_by(8).await.1["voted"], json!(true));
     assert_eq!(seen_by(0).await.1["voted"], json!(null));
     let (_, whole) = world.get(&format!("/v1/stories/{story}")).await;
-    assert_eq!(whole["parts"][0]["counts"]["votes"], 7);
+    assert_eq!(whole["parts"][0]["counts"]["votes"]["count"], 7);
     assert_eq!(refusal(&world.ask(0, "", "PUT", &path, NOTHING).await).0, 401);
 }
 
