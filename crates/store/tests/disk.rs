@@ -11,20 +11,13 @@
 mod common;
 
 use antiphon_store::{Abort, FjallConfig, OpenError, Row, Scan, Setup, Store, StoreError, WriteError, key};
+use common::best::Best;
 use common::tell;
 use lattice::Max;
 use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-
-struct Best;
-impl Row for Best {
-    const TAG: u8 = 0x20;
-    const NAME: &'static str = "best";
-    type Key = u64;
-    type State = Max<u64>;
-}
 
 const TEXT_TAG: u8 = 0x21;
 

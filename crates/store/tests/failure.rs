@@ -8,23 +8,17 @@
     reason = "a test fails by panicking; clippy knows tests, and not their helpers"
 )]
 
+mod common;
+
 use antiphon_store::{
     Abort, Committer, Memory, OpenError, Row, SeededWorld, Setup, Store, StoreError, WriteError,
 };
+use common::best::Best;
 use lattice::Max;
 use std::sync::Arc;
 
-struct Best;
-impl Row for Best {
-    const TAG: u8 = 0x20;
-    const NAME: &'static str = "best";
-    type Key = u64;
-    type State = Max<u64>;
-}
-
 fn open(memory: &Memory) -> Result<(Store, Committer), OpenError> {
-    let world = Arc::new(SeededWorld::new(1, 1_700_000_000_000));
-    Store::open_stepwise(memory.clone(), world, &Setup::of("failure"))
+    Store::open_stepwise(memory.clone(), common::world(), &Setup::of("failure"))
 }
 
 fn full() -> StoreError {

@@ -10,7 +10,8 @@
 
 mod common;
 
-use antiphon_store::{Abort, OpenError, Row, Store};
+use antiphon_store::{Abort, OpenError, Store};
+use common::best::Best;
 use common::{Tree, strace, tell};
 use lattice::Max;
 use std::convert::Infallible;
@@ -20,14 +21,6 @@ use std::process::Command;
 /// The calls that change a folder, or open what is in it.
 const CALLS: &str = "openat,mkdir,write,pwrite64,rename,renameat2,ftruncate,fsync,fdatasync,unlink,unlinkat,rmdir,\
                      link,linkat,flock";
-
-struct Best;
-impl Row for Best {
-    const TAG: u8 = 0x20;
-    const NAME: &'static str = "best";
-    type Key = u64;
-    type State = Max<u64>;
-}
 
 async fn write(store: &Store, n: u64) {
     let write = store.write(move |view| {

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub(crate) mod best;
 pub(crate) mod strace;
 
 use antiphon_store::engine::Pair;
