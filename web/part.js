@@ -1,6 +1,7 @@
 // The page of a part: its head with the three counts, its text, its comments.
 
 import { needAccount } from "./account.js";
+import { Action } from "./action.js";
 import { call } from "./api.js";
 import { commentsSection } from "./comments.js";
 import { counts } from "./counts.js";
@@ -16,6 +17,7 @@ import { poll } from "./poll.js";
 import { navigate, setQuery } from "./router.js";
 import { session } from "./session.js";
 import { statistic } from "./statistic.js";
+import { Memory } from "./storage.js";
 
 /** Who leaves sooner has not read. */
 const READ_AFTER_MS = 1_000;
@@ -89,6 +91,7 @@ export async function partPage({ id, query, signal }) {
   }
 
   function edit() {
+    const save = saver(id);
     const form = editor({ title: part.title, paragraphs: part.paragraphs, action: "Save", send, cancelled: close });
     body.replaceWith(form.element);
     head.element.hidden = true;
@@ -96,8 +99,10 @@ export async function partPage({ id, query, signal }) {
 
     async function send(change) {
       changes += 1;
-      show(await call("PATCH", `/v1/parts/${id}`, { body: change, auth: "required" }));
+      const told = await save(change);
       changes += 1;
+      if (told.gone) return leave();
+      show(told);
       close();
     }
 
@@ -115,10 +120,14 @@ export async function partPage({ id, query, signal }) {
       danger: true,
       send: async () => {
         await call("DELETE", `/v1/parts/${id}`, { auth: "required" });
-        notice("The part was taken down.");
-        navigate(`/stories/${part.story.id}`);
+        leave();
       },
     });
+  }
+
+  function leave() {
+    notice("The part was taken down.");
+    navigate(`/stories/${part.story.id}`);
   }
 
   joinCounts(part);
@@ -139,6 +148,19 @@ export async function partPage({ id, query, signal }) {
   );
   poll(() => Promise.all([refresh(), comments.refresh()]), signal);
   return { title: `${part.title} · ${part.story.title}`, element };
+}
+
+/**
+ * Stores what an editor of this part made, and answers the part. One for each time that the editor is opened, which its
+ * keys do not outlive: the same text saved after other changes is to undo them, and is no repetition.
+ */
+export function saver(id) {
+  const action = new Action(`edit.${id}`, new Memory());
+  return async (change) => {
+    const part = await call("PATCH", `/v1/parts/${id}`, { body: change, key: action.key(change), auth: "required" });
+    action.done();
+    return part;
+  };
 }
 
 function joinCounts(part) {

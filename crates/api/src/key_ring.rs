@@ -48,14 +48,20 @@ impl KeyRing {
         Self { root, now_s: Box::new(now_s), keys: RwLock::default() }
     }
 
-    /// Verifies an announced key, and believes it from now on.
-    pub fn learn(&self, key_id: &str, public_key: &str, certificate: &str) -> Result<(), KeyRefused> {
+    /// Whether the root key signed an announced key.
+    pub fn verify(&self, key_id: &str, public_key: &str, certificate: &str) -> Result<PublicKey, KeyRefused> {
         let key: PublicKey = public_key.parse().map_err(|_| KeyRefused::Malformed)?;
         let certificate: Certificate = certificate.parse().map_err(|_| KeyRefused::Malformed)?;
         if key.key_id() != key_id {
             return Err(KeyRefused::Malformed);
         }
         verify_certificate(&self.root, &key, &certificate)?;
+        Ok(key)
+    }
+
+    /// Verifies an announced key, and believes it from now on.
+    pub fn learn(&self, key_id: &str, public_key: &str, certificate: &str) -> Result<(), KeyRefused> {
+        let key = self.verify(key_id, public_key, certificate)?;
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= KEYS_MAX && !keys.contains_key(key_id) {
             return Err(KeyRefused::Full);

@@ -101,6 +101,12 @@ fn message_key(kept: &KeptMessage) -> Vec<u8> {
     hash.update(kept.subscription.as_bytes());
     hash.update([0]);
     hash.update(kept.body_base64.as_bytes());
+    for (name, value) in &kept.attributes {
+        for text in [name, value] {
+            hash.update([0]);
+            hash.update(text.as_bytes());
+        }
+    }
     let digest: [u8; 32] = hash.finalize().into();
     let (half, _) = digest.split_at(16);
     [&[KEPT_TAG], half].concat()

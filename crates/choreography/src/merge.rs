@@ -1,6 +1,7 @@
 //! The merge: joins what was announced into this service's own rows. The handler *is* the lattice's join.
 
 use consumer::{Context, Handler, HandlerError};
+use messages::delta_group::Decoded;
 use messages::{DeltaGroup, Fact, delta_group};
 use queue::{Envelope, EnvelopeData, Message};
 use std::fmt;
@@ -11,20 +12,29 @@ use store::{Abort, Row, Store};
 
 /// Hears of facts that were merged and are on the disk.
 type OnMerged<F> = Arc<dyn Fn(&DeltaGroup<F>) + Send + Sync>;
+/// Says why a fact is not to be merged, if it is not.
+type Believe<F> = Arc<dyn Fn(&<F as Fact>::Key, &<F as Fact>::State) -> Result<(), String> + Send + Sync>;
 
 /// Joins facts `F` into the rows `R` of a store, durably, before it says that it has handled them.
 ///
 /// A message that cannot be understood (no envelope, another type, another deployment, data that does not decode) is
-/// poison: the pump keeps it whole, with the reason. Everything else, a full disk too, is tried again for ever.
+/// poison: the pump keeps it whole, with the reason. So is one of which only some facts are understood and believed:
+/// those are merged, and the rest waits in what is kept. Everything else, a full disk too, is tried again for ever.
 pub struct Merge<F: Fact, R> {
     store: Store,
+    believe: Believe<F>,
     on_merged: OnMerged<F>,
     row: PhantomData<fn() -> R>,
 }
 
 impl<F: Fact, R> Clone for Merge<F, R> {
     fn clone(&self) -> Self {
-        Self { store: self.store.clone(), on_merged: Arc::clone(&self.on_merged), row: PhantomData }
+        Self {
+            store: self.store.clone(),
+            believe: Arc::clone(&self.believe),
+            on_merged: Arc::clone(&self.on_merged),
+            row: PhantomData,
+        }
     }
 }
 
@@ -37,7 +47,17 @@ impl<F: Fact, R> fmt::Debug for Merge<F, R> {
 impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
     /// A merge into `store`.
     pub fn new(store: Store) -> Self {
-        Self { store, on_merged: Arc::new(|_| {}), row: PhantomData }
+        Self { store, believe: Arc::new(|_, _| Ok(())), on_merged: Arc::new(|_| {}), row: PhantomData }
+    }
+
+    /// Merges only what `believe` does not refuse, with a reason: facts that must be signed.
+    #[must_use]
+    pub fn believing(
+        mut self,
+        believe: impl Fn(&F::Key, &F::State) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.believe = Arc::new(believe);
+        self
     }
 
     /// Calls `hook` with every group that was merged and committed, perhaps more than once. It must not block.
@@ -47,7 +67,7 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
         self
     }
 
-    fn read(&self, message: &Message) -> Result<(Envelope, DeltaGroup<F>), String> {
+    fn read(&self, message: &Message) -> Result<(Envelope, Decoded<F>), String> {
         let envelope = Envelope::decode(&message.body).map_err(|error| error.to_string())?;
         if envelope.event_type != F::TYPE {
             return Err(format!("type {:?} is not {:?}", envelope.event_type, F::TYPE));
@@ -61,8 +81,8 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
         let EnvelopeData::Json(data) = &envelope.data else {
             return Err("its data is not JSON".to_owned());
         };
-        let group = delta_group::decode::<F>(data).map_err(|error| error.to_string())?;
-        Ok((envelope, group))
+        let decoded = delta_group::decode::<F>(data).map_err(|error| error.to_string())?;
+        Ok((envelope, decoded))
     }
 
     async fn join(&self, group: Arc<DeltaGroup<F>>) -> Result<(), store::StoreError> {
@@ -82,7 +102,15 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
 
 impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Handler for Merge<F, R> {
     async fn handle(&self, message: &Message, _context: &Context) -> Result<(), HandlerError> {
-        let (envelope, group) = self.read(message).map_err(HandlerError::poison)?;
+        let (envelope, Decoded { mut group, refused }) = self.read(message).map_err(HandlerError::poison)?;
+        let mut refused: Vec<_> = refused.iter().map(ToString::to_string).collect();
+        group.retain(|key, state| match (self.believe)(key, state) {
+            Ok(()) => true,
+            Err(reason) => {
+                refused.push(format!("{key}: {reason}"));
+                false
+            }
+        });
         let group = Arc::new(group);
         self.join(Arc::clone(&group)).await?;
         if let Some(changed_ms) = envelope.time_ms() {
@@ -90,6 +118,9 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Handler for Merge<F, R> {
             metrics::histogram!("antiphon_merge_lag_seconds", "topic" => F::TOPIC).record(lag);
         }
         (self.on_merged)(&group);
-        Ok(())
+        match refused.first() {
+            None => Ok(()),
+            Some(first) => Err(HandlerError::poison(format!("{} facts in it: {first}", refused.len()))),
+        }
     }
 }

@@ -161,14 +161,18 @@ impl Relay {
     /// One round: what is marked now, at most [`ROUND_ROWS_MAX`] rows a topic. Every topic gets its turn, also after
     /// another one failed; the first failure is returned.
     pub async fn step(&self) -> Result<Round, RelayError> {
-        let mut round = Round::default();
-        let mut failure = None;
+        let (round, failure) = self.round().await;
+        failure.map_or(Ok(round), Err)
+    }
+
+    async fn round(&self) -> (Round, Option<RelayError>) {
+        let (mut round, mut failure) = (Round::default(), None);
         for route in &self.routes {
             if let Err(error) = self.announce(&**route, &mut round).await {
                 failure.get_or_insert(error);
             }
         }
-        failure.map_or(Ok(round), Err)
+        (round, failure)
     }
 
     /// Rounds until `stop`, and one last round then. Waits for commits while there is nothing to announce.
@@ -178,29 +182,28 @@ impl Relay {
         let mut pause = PAUSE_MIN;
         loop {
             committed.borrow_and_update();
-            let waited = match self.step().await {
-                Ok(Round { rows: 0, .. }) => {
-                    pause = PAUSE_MIN;
-                    tokio::select! {
-                        changed = committed.changed() => changed.is_ok(),
-                        () = &mut stop => false,
-                    }
+            let (round, failure) = self.round().await;
+            // What one topic refuses must not slow down what others take.
+            if failure.is_none() || round.rows > 0 {
+                pause = PAUSE_MIN;
+            }
+            let goes_on = if let Some(error) = failure {
+                tracing::warn!(error = %Chain(&error), "announcing failed; what is marked stays marked");
+                let waiting = pause;
+                pause = (pause * 2).min(PAUSE_MAX);
+                tokio::select! {
+                    () = tokio::time::sleep(waiting) => true,
+                    () = &mut stop => false,
                 }
-                Ok(_) => {
-                    pause = PAUSE_MIN;
-                    true
+            } else if round.rows == 0 {
+                tokio::select! {
+                    changed = committed.changed() => changed.is_ok(),
+                    () = &mut stop => false,
                 }
-                Err(error) => {
-                    tracing::warn!(error = %Chain(&error), "announcing failed; what is marked stays marked");
-                    let waiting = pause;
-                    pause = (pause * 2).min(PAUSE_MAX);
-                    tokio::select! {
-                        () = tokio::time::sleep(waiting) => true,
-                        () = &mut stop => false,
-                    }
-                }
+            } else {
+                true
             };
-            if !waited {
+            if !goes_on {
                 break;
             }
         }

@@ -1,7 +1,7 @@
 //! From announced signing keys to believed ones.
 //!
-//! The row is merged like any other; whether a key is believed is decided when it is read, by the root key alone. So a
-//! forged announcement takes a row and nothing else.
+//! A key is merged only under the root key's signature: what is not signed is poison, takes no row, and can neither
+//! take a true key's place nor end it. Revoking a key will need a signed statement too; until then `life` is not heard.
 
 use crate::link::Link;
 use crate::merge::Merge;
@@ -16,9 +16,10 @@ pub fn link<R>(store: &Store, ring: &Arc<KeyRing>) -> Result<Link, NameError>
 where
     R: Row<Key = KeyId, State = SigningKeyState>,
 {
-    let ring = Arc::clone(ring);
+    let (judge, ring) = (Arc::clone(ring), Arc::clone(ring));
     let merge = Merge::<SigningKeyFact, R>::new(store.clone())
-        .on_merged(move |keys| keys.iter().for_each(|(id, state)| believe(&ring, *id, state)));
+        .believing(move |id, state| believe(&judge, *id, state))
+        .on_merged(move |keys| keys.iter().for_each(|(id, state)| learn(&ring, *id, state)));
     Link::with(merge)
 }
 
@@ -29,17 +30,29 @@ where
 {
     let keys = store.reader()?.rows::<R>(&Scan::prefix(&[R::TAG])).await?;
     for (id, state) in &keys {
-        believe(ring, *id, state);
+        learn(ring, *id, state);
     }
     Ok(())
 }
 
-fn believe(ring: &KeyRing, id: KeyId, state: &SigningKeyState) {
+/// True facts say a key and its certificate, and nothing that nobody signed.
+fn believe(ring: &KeyRing, id: KeyId, state: &SigningKeyState) -> Result<(), String> {
+    if state.life.is_gone() {
+        return Err("it revokes a key without a signature".to_owned());
+    }
+    let key = state.key.get().ok_or("it says no key")?;
+    ring.verify(&id.to_string(), &key.public_key, &key.certificate)
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+/// From a row, which holds only what was believed.
+fn learn(ring: &KeyRing, id: KeyId, state: &SigningKeyState) {
     if state.life.is_gone() {
         ring.revoke(&id.to_string());
     } else if let Some(key) = state.key.get()
         && let Err(error) = ring.learn(&id.to_string(), &key.public_key, &key.certificate)
     {
-        tracing::warn!(key = %id, %error, "an announced signing key is not believed");
+        tracing::warn!(key = %id, %error, "a signing key is not believed");
     }
 }

@@ -43,7 +43,7 @@ struct PostRequest {
     /// 1 to 10,000 characters.
     #[schema(min_length = 1, max_length = 10_000)]
     text: String,
-    /// The paragraph it is on.
+    /// The paragraph it is on; a reply is on that of the comment it answers.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     paragraph: Option<ParagraphId>,
@@ -190,7 +190,11 @@ async fn list(
     };
     let page = PageQuery { limit: query.limit, cursor: query.cursor };
     let list = List {
-        listing: if query.flat { Listing::Flat } else { Listing::TopLevel },
+        listing: if query.flat {
+            Listing::Flat
+        } else {
+            Listing::TopLevel { paragraph: query.paragraph.is_some() }
+        },
         newest_first: query.order != Some(Order::Oldest),
         items_max: page.items_max()?,
         after: after(&page, kind, &prefix)?,

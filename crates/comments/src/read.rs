@@ -1,6 +1,6 @@
 //! What is shown: comments with their authors and counts, in pages.
 
-use crate::comment::Comment;
+use crate::comment::{Comment, Post};
 use crate::rows::{self, CommentRow, ProfileRow, TallyRow};
 use api::Problem;
 use api::views::{Author, Count};
@@ -59,7 +59,10 @@ pub(crate) enum Listing {
     /// What is counted.
     Flat,
     /// The top level: placeholders for what is gone, where something answers it; orphans until their parent comes.
-    TopLevel,
+    TopLevel {
+        /// Of a paragraph only.
+        paragraph: bool,
+    },
     /// What answers a comment: placeholders as above.
     Replies,
 }
@@ -160,9 +163,12 @@ async fn belongs(
     if listing == Listing::Flat {
         return Ok(comment.is_live());
     }
-    if let (Listing::TopLevel, Some(parent)) = (listing, post.parent) {
+    if let (Listing::TopLevel { paragraph }, Some(parent)) = (listing, post.parent) {
         let parent = reader.get::<CommentRow>(&parent).await?.unwrap_or_default();
-        if parent.is_on(post.part) {
+        // In a paragraph's list a reply is below its parent only where that is listed too.
+        let below =
+            |parent: &Post| parent.part == post.part && (!paragraph || parent.paragraph == post.paragraph);
+        if parent.post.get().is_some_and(below) {
             return Ok(false);
         }
     }

@@ -66,18 +66,27 @@ pub(crate) fn post(view: &mut View<'_>, new: &NewComment) -> Written {
     if view.get::<PartRow>(&new.part)?.is_some_and(|part| part.life.is_gone()) {
         return refuse(Problem::gone("the part was taken down by its author"));
     }
-    if let Some(parent) = new.parent {
-        let parent = view.get::<CommentRow>(&parent)?.unwrap_or_default();
-        // So does an unknown parent, for the same reason.
-        if parent.post.get().is_some_and(|post| post.part != new.part) {
+    let mut paragraph = new.paragraph;
+    if let Some(parent) = new.parent
+        && let Some(parent) = view.get::<CommentRow>(&parent)?.unwrap_or_default().post.get()
+    {
+        // An unknown parent is no reason to refuse, as an unknown part is none.
+        if parent.part != new.part {
             return refuse(Problem::bad_request("parent", "the comment it answers is on another part"));
         }
+        if paragraph.is_some() && paragraph != parent.paragraph {
+            return refuse(Problem::bad_request(
+                "paragraph",
+                "the comment it answers is not on this paragraph",
+            ));
+        }
+        paragraph = parent.paragraph;
     }
     let post = Post {
         at: view.mint(stored.newest_stamp()),
         author: new.author,
         part: new.part,
-        paragraph: new.paragraph,
+        paragraph,
         parent: new.parent,
         request: new.request.clone(),
         text: new.text.clone(),

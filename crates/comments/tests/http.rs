@@ -66,6 +66,43 @@ async fn the_flat_list_is_what_the_count_counts() {
 }
 
 #[tokio::test]
+async fn a_reply_is_on_the_paragraph_of_what_it_answers() {
+    let face = Face::open(Memory::new()).await;
+    let (on, other) = ("5".repeat(32), "6".repeat(32));
+    let (_, root) = face.post(1, "root", json!({ "text": "a", "paragraph": on })).await;
+    let (_, reply) = face.post(2, "reply", json!({ "text": "b", "parent": id(&root) })).await;
+    assert_eq!(reply["comment"]["paragraph"], json!(on));
+    let (status, problem) =
+        face.post(2, "x", json!({ "text": "c", "parent": id(&root), "paragraph": other })).await;
+    assert_eq!((status, problem["field"].as_str()), (StatusCode::BAD_REQUEST, Some("paragraph")));
+    let (status, again) = face.post(2, "reply", json!({ "text": "b", "parent": id(&root) })).await;
+    assert_eq!(
+        (status, &again["comment"]["id"]),
+        (CREATED, &reply["comment"]["id"]),
+        "a retry is the same request"
+    );
+
+    // One that came before its parent keeps its place, and its paragraph's list shows what its count counts.
+    let elsewhere = Face::open(Memory::new()).await;
+    let (_, parent) = elsewhere.post(1, "late", json!({ "text": "first" })).await;
+    face.post(2, "early", json!({ "text": "d", "parent": id(&parent), "paragraph": other })).await;
+    face.post(1, "late", json!({ "text": "first" })).await;
+    for (paragraph, count) in [(&on, 2), (&other, 1)] {
+        let flat = face.get(&format!("/v1/parts/{PART}/comments?flat=true&paragraph={paragraph}")).await;
+        assert_eq!(ids(&flat).len(), count);
+        let top = face.get(&format!("/v1/parts/{PART}/comments?paragraph={paragraph}")).await;
+        assert_eq!(ids(&top).len(), 1);
+        let counts = face.get(&format!("/v1/parts/{PART}/comment-counts")).await;
+        let counted = counts["paragraphs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["group"].as_str().unwrap().ends_with(paragraph.as_str()));
+        assert_eq!(counted.unwrap()["count"], count);
+    }
+}
+
+#[tokio::test]
 async fn pages_show_everything_once() {
     let face = Face::open(Memory::new()).await;
     let mut posted = BTreeSet::new();
@@ -229,13 +266,28 @@ async fn bad_input_is_named_and_changes_nothing() {
         (StatusCode::SERVICE_UNAVAILABLE, &json!(2)),
         "a key not heard of"
     );
-    face.announce_key(&stranger, &root::certify(&SigningKey::from_seed([8; 32]), &stranger.public())).await;
+    let forged = root::certify(&SigningKey::from_seed([8; 32]), &stranger.public());
+    assert!(face.announce_key(&stranger, &forged).await.is_err(), "poison");
     let (status, _) = face
         .send_with("POST", &path, Some(&face::token_of(&stranger, 1)), "", Some(json!({ "text": "a" })))
         .await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "nor is one that somebody else certified");
     let flat = face.get(&format!("{path}?flat=true")).await;
     assert_eq!((ids(&flat).len(), &flat["count"]["count"]), (0, &json!(0)));
+}
+
+#[tokio::test]
+async fn an_announcement_that_nobody_signed_ends_no_key_and_hides_none() {
+    let disk = Memory::new();
+    let face = Face::open(disk.clone()).await;
+    assert!(face.announce_end_of_key().await.is_err(), "poison");
+    assert!(face.announce_empty_key().await.is_err(), "poison");
+    let (status, _) = face.post(1, "k", json!({ "text": "a" })).await;
+    assert_eq!(status, CREATED);
+    face.close().await;
+    let face = Face::reopen(disk).await;
+    let (status, _) = face.post(1, "k2", json!({ "text": "a" })).await;
+    assert_eq!(status, CREATED, "the stored key is still the true one");
 }
 
 #[tokio::test]

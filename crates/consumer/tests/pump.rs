@@ -268,10 +268,38 @@ async fn poison_is_acked_only_once_it_is_kept_elsewhere() {
     let handler = handler_fn(|_: Message, _| async { Err(HandlerError::poison("why")) });
     let summary =
         Pump::builder(world.receiver(), handler).dead_letters(drawer).build().run(after(SECOND * 9)).await;
-    assert_eq!((summary.poisoned, summary.acked, summary.received), (1, 0, 1));
+    // What cannot be kept goes back to the queue, so that it holds no permit while it waits.
+    assert_eq!((summary.poisoned, summary.acked, summary.retried, summary.received), (1, 0, 2, 3));
     assert_eq!(*inside.lock().unwrap(), (3, vec!["bad: why".to_owned()]));
     assert_eq!(world.acks().len(), 1);
     assert_eq!(world.depth().await, queue::Depth::default(), "acked, and no dead letter of the broker's");
+}
+
+/// Keeps nothing, ever.
+struct Full;
+
+impl DeadLetters for Full {
+    fn keep<'a>(&'a self, _: &'a Delivery, _: &'a str) -> BoxFuture<'a, Result<Kept, BoxError>> {
+        Box::pin(async { Err("there is no room".into()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn poison_that_cannot_be_kept_holds_back_nothing() {
+    let world = world().await;
+    world.publish(["bad", "bad", "bad", "good"]).await;
+    let handler = handler_fn(|message: Message, _| async move {
+        if text(&message) == "bad" { Err(HandlerError::poison("why")) } else { Ok(()) }
+    });
+    let pump = Pump::builder(world.receiver(), handler).dead_letters(Full).permits(2).build();
+    let summary = pump.run(after(SECOND * 9)).await;
+    assert_eq!(
+        (summary.acked, summary.poisoned),
+        (1, 0),
+        "fewer permits than poison, and the good one is handled"
+    );
+    let depth = world.depth().await;
+    assert_eq!(depth.ready + depth.delayed, 3, "the others are still in the queue");
 }
 
 #[tokio::test(start_paused = true)]

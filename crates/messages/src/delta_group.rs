@@ -32,21 +32,38 @@ pub enum DeltaGroupError {
     },
 }
 
-/// Reads a delta group.
-pub fn decode<F: Fact>(data: &Value) -> Result<DeltaGroup<F>, DeltaGroupError> {
+/// What could be read of a delta group, and why the rest could not.
+#[derive(Debug)]
+pub struct Decoded<F: Fact> {
+    /// The facts that this version understands.
+    pub group: DeltaGroup<F>,
+    /// One for each entry that it does not.
+    pub refused: Vec<DeltaGroupError>,
+}
+
+/// Reads a delta group, entry by entry: one of a newer version holds back none of its neighbours.
+pub fn decode<F: Fact>(data: &Value) -> Result<Decoded<F>, DeltaGroupError> {
     let object = data.as_object().ok_or(DeltaGroupError::NotAnObject)?;
-    object
-        .iter()
-        .map(|(text, state)| {
-            let key = text
-                .parse::<F::Key>()
-                .map_err(|error| DeltaGroupError::Key { key: text.clone(), detail: error.to_string() })?;
-            let state = serde::Deserialize::deserialize(state).map_err(|error: serde_json::Error| {
-                DeltaGroupError::State { key: text.clone(), detail: error.to_string() }
-            })?;
-            Ok((key, state))
-        })
-        .collect()
+    let mut decoded = Decoded { group: DeltaGroup::<F>::new(), refused: Vec::new() };
+    for (text, state) in object {
+        match entry::<F>(text, state) {
+            Ok((key, state)) => {
+                decoded.group.insert(key, state);
+            }
+            Err(error) => decoded.refused.push(error),
+        }
+    }
+    Ok(decoded)
+}
+
+fn entry<F: Fact>(text: &str, state: &Value) -> Result<(F::Key, F::State), DeltaGroupError> {
+    let key = text
+        .parse::<F::Key>()
+        .map_err(|error| DeltaGroupError::Key { key: text.to_owned(), detail: error.to_string() })?;
+    let state = serde::Deserialize::deserialize(state).map_err(|error: serde_json::Error| {
+        DeltaGroupError::State { key: text.to_owned(), detail: error.to_string() }
+    })?;
+    Ok((key, state))
 }
 
 /// Writes a delta group.

@@ -2,20 +2,20 @@
 
 use lattice::{Lattice, Stamp};
 use serde::{Serialize, de::DeserializeOwned};
-use std::fmt::Display;
+use std::fmt::{Debug, Display};
 use std::str::FromStr;
 use store::KeyPart;
 
 /// A kind of fact that one service announces and others keep a copy of.
-pub trait Fact: Send + Sync + 'static {
+pub trait Fact: Debug + Send + Sync + 'static {
     /// Where it is announced.
     const TOPIC: &'static str;
     /// The `type` of its envelopes, which ends in its version: what an old reader would misread gets another one.
     const TYPE: &'static str;
     /// What it is about. As text it is the key in the delta group; as bytes it is the row's key.
-    type Key: KeyPart + Display + FromStr<Err: Display> + Ord + Clone + Send + Sync + 'static;
+    type Key: KeyPart + Debug + Display + FromStr<Err: Display> + Ord + Clone + Send + Sync + 'static;
     /// What is known about it: a delta and a state at once.
-    type State: Lattice + Serialize + DeserializeOwned + Send + Sync + 'static;
+    type State: Lattice + Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// The newest stamp in a state, so that the receiver's clock goes on above it.
     fn newest_stamp(state: &Self::State) -> Option<Stamp>;

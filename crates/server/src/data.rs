@@ -6,7 +6,8 @@
 //! users/              the store of Users, and signing.key (0600) with its certificate
 //! stories/ comments/  the stores of the others
 //! queue/              the embedded queue
-//! starter             there until the starter story is complete
+//! starter             the secret of the starter story's people, mode 0600; there until the story is complete
+//! LOCK                locked while a process begins the folder, or makes keys in it
 //! ```
 
 use crate::cli::ServeArgs;
@@ -70,17 +71,42 @@ pub(crate) struct Data {
     site: Site,
 }
 
+/// Only its holder makes files in a folder: of two processes that begin one, the second finds what the first made.
+#[derive(Debug)]
+struct Making(File);
+
+impl Making {
+    /// Waits for its turn: whoever has it needs moments.
+    fn begin(folder: &Path) -> Result<Self, DataError> {
+        let path = folder.join("LOCK");
+        let file =
+            File::options().write(true).create(true).truncate(false).open(&path).map_err(io_error(&path))?;
+        file.lock().map_err(io_error(&path))?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        // Closing it unlocks it as well, unless a child that is being started holds a copy for a moment.
+        self.0.unlock().unwrap_or_default();
+    }
+}
+
 impl Data {
     /// Opens the folder that the arguments name, making it where it is missing.
     pub(crate) fn open(args: &ServeArgs, world: &dyn World) -> Result<Self, DataError> {
         let path = &args.data;
         fs::create_dir_all(path).map_err(io_error(path))?;
         let site_path = path.join("antiphon.json");
-        let site = match fs::read(&site_path) {
-            Ok(bytes) => read_site(&site_path, &bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => found(args, world)?,
-            Err(error) => return Err(io_error(&site_path)(error)),
-        };
+        if !site_path.exists() {
+            refuse_foreign(path)?;
+            let _making = Making::begin(path)?;
+            if !site_path.exists() {
+                found(args, world)?;
+            }
+        }
+        let site = read_site(&site_path, &fs::read(&site_path).map_err(io_error(&site_path))?)?;
         let check = |what, found: &str, wanted: Option<&String>| match wanted {
             Some(wanted) if wanted != found => Err(DataError::Mismatch {
                 path: path.clone(),
@@ -110,6 +136,7 @@ impl Data {
 
     /// The key that signs tokens and the root key's signature over it, made on the first start of Users.
     pub(crate) fn signing_key(&self, world: &dyn World) -> Result<(SigningKey, Certificate), DataError> {
+        let _making = Making::begin(&self.path)?;
         let folder = self.folder(users::NAME);
         let (key_path, certificate_path) = (folder.join("signing.key"), folder.join("signing.cert"));
         let key = match read_secret(&key_path)? {
@@ -133,14 +160,19 @@ impl Data {
         Ok((key, certificate))
     }
 
-    /// True until the starter story was written to the end.
-    pub(crate) fn wants_starter(&self) -> bool {
-        self.path.join("starter").exists()
+    /// The secret of the starter story's people, until the story was written to the end.
+    pub(crate) fn starter_secret(&self) -> Result<Option<String>, DataError> {
+        let path = self.path.join(STARTER);
+        match fs::read_to_string(&path) {
+            Ok(secret) => Ok(Some(secret.trim().to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error(&path)(error)),
+        }
     }
 
     /// The starter story is complete.
     pub(crate) fn starter_is_done(&self) -> Result<(), DataError> {
-        let path = self.path.join("starter");
+        let path = self.path.join(STARTER);
         fs::remove_file(&path).map_err(io_error(&path))
     }
 }
@@ -154,16 +186,25 @@ fn read_site(path: &Path, bytes: &[u8]) -> Result<Site, DataError> {
     Ok(site)
 }
 
-/// Begins a data folder.
-fn found(args: &ServeArgs, world: &dyn World) -> Result<Site, DataError> {
-    let path = &args.data;
+/// The name of the starter's secret.
+const STARTER: &str = "starter";
+/// What a start that was killed while it began the folder leaves behind.
+const BEGUN: [&str; 6] = ["LOCK", "root.key", "root.new", STARTER, "starter.new", "antiphon.json.new"];
+
+fn refuse_foreign(path: &Path) -> Result<(), DataError> {
     for entry in fs::read_dir(path).map_err(io_error(path))? {
         let name = entry.map_err(io_error(path))?.file_name().to_string_lossy().into_owned();
-        // What a start that was killed in here leaves behind.
-        if !["root.key", "root.new", "starter", "antiphon.json.new"].contains(&name.as_str()) {
-            return Err(DataError::Foreign { path: path.clone(), found: name });
+        // Another process may begin the folder right now.
+        if !BEGUN.contains(&name.as_str()) && !path.join("antiphon.json").exists() {
+            return Err(DataError::Foreign { path: path.to_owned(), found: name });
         }
     }
+    Ok(())
+}
+
+/// Begins a data folder.
+fn found(args: &ServeArgs, world: &dyn World) -> Result<(), DataError> {
+    let path = &args.data;
     if let Some(deployment) = &args.deployment {
         deployment.parse::<messages::UserId>().map_err(|_| DataError::Deployment)?;
     }
@@ -180,8 +221,7 @@ fn found(args: &ServeArgs, world: &dyn World) -> Result<Site, DataError> {
     let deployment = args.deployment.clone().unwrap_or_else(|| format!("{:032x}", world.random()));
     let site = Site { antiphon: FORMAT, deployment, root_public_key };
     if !args.empty && args.service.is_none() {
-        let starter = path.join("starter");
-        File::create(&starter).map_err(io_error(&starter))?;
+        write_new(&path.join(STARTER), 0o600, format!("{:032x}\n", world.random()).as_bytes())?;
     }
     let site_path = path.join("antiphon.json");
     let json = serde_json::to_vec_pretty(&site)
@@ -189,10 +229,7 @@ fn found(args: &ServeArgs, world: &dyn World) -> Result<Site, DataError> {
     // The last file that is made: a folder without it is begun again.
     let draft = path.join("antiphon.json.new");
     fs::write(&draft, json).and_then(|()| File::open(&draft)?.sync_all()).map_err(io_error(&draft))?;
-    fs::rename(&draft, &site_path)
-        .and_then(|()| File::open(path)?.sync_all())
-        .map_err(io_error(&site_path))?;
-    Ok(site)
+    fs::rename(&draft, &site_path).and_then(|()| File::open(path)?.sync_all()).map_err(io_error(&site_path))
 }
 
 fn read_secret(path: &Path) -> Result<Option<SigningKey>, DataError> {

@@ -9,6 +9,7 @@ use crate::starter;
 use crate::status::Watched;
 use crate::telemetry::{self, TelemetryError};
 use crate::wiring::{Connection, Wiring, called};
+use axum::Router;
 use axum::serve::ListenerExt;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -73,14 +74,7 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
 
     let (stop_answers, stop_wiring) = (watch::Sender::new(false), watch::Sender::new(false));
     let wiring = tokio::spawn(wiring.run(stop_wiring.subscribe()));
-    if data.wants_starter() && !args.empty && args.service.is_none() {
-        match starter::write(&router, data.deployment()).await {
-            Ok(()) => data.starter_is_done()?,
-            Err(error) => {
-                tracing::warn!(%error, "the starter story is not complete; the next start goes on with it");
-            }
-        }
-    }
+    write_starter(args, &data, &router).await?;
     let server = axum::serve(listener, router).with_graceful_shutdown(called(stop_answers.subscribe()));
     let mut server = tokio::spawn(server.into_future());
     greet(args, address);
@@ -102,6 +96,21 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
     }
     for service in services {
         service.store().clone().close().await;
+    }
+    Ok(())
+}
+
+/// Writes the starter story, or goes on with it. A story that cannot be written is no reason not to serve.
+async fn write_starter(args: &ServeArgs, data: &Data, router: &Router) -> Result<(), DataError> {
+    if args.empty || args.service.is_some() {
+        return Ok(());
+    }
+    let Some(secret) = data.starter_secret()? else { return Ok(()) };
+    match starter::write(router, &secret).await {
+        Ok(()) => data.starter_is_done()?,
+        Err(error) => {
+            tracing::warn!(%error, "the starter story is not complete; the next start goes on with it");
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What the first start shows: a short story of our own, with a few comments, written through the public API.
 //!
-//! Every request carries a key made from the deployment, so a start that was killed in the middle goes on where it was.
+//! Every request carries a key made from a secret of the data folder, so a start that was killed in the middle goes on
+//! where it was, and nobody else can be the people of the story.
 
 use axum::Router;
 use axum::body::Body;
@@ -50,9 +51,9 @@ struct StarterComment {
 }
 
 /// Writes it.
-pub(crate) async fn write(router: &Router, deployment: &str) -> Result<(), StarterError> {
+pub(crate) async fn write(router: &Router, secret: &str) -> Result<(), StarterError> {
     let starter: Starter = serde_json::from_str(include_str!("../../../web/starter.json"))?;
-    let writer = Writer { router, deployment };
+    let writer = Writer { router, secret };
     let mut tokens = Vec::new();
     for (n, person) in starter.people.iter().enumerate() {
         let created = writer.post("/v1/users", None, &format!("person-{n}"), person).await?;
@@ -91,7 +92,7 @@ fn text(value: &Value, pointer: &str) -> Result<String, StarterError> {
 
 struct Writer<'a> {
     router: &'a Router,
-    deployment: &'a str,
+    secret: &'a str,
 }
 
 /// A key that was announced a moment ago may not have been heard of yet: so often is asked again.
@@ -130,7 +131,7 @@ impl Writer<'_> {
             .method(Method::POST)
             .uri(path)
             .header(header::CONTENT_TYPE, "application/json")
-            .header(api::idempotency::IDEMPOTENCY_HEADER, format!("starter-{}-{key}", self.deployment));
+            .header(api::idempotency::IDEMPOTENCY_HEADER, format!("starter-{}-{key}", self.secret));
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }

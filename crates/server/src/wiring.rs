@@ -157,7 +157,7 @@ impl Wiring {
         Ok(())
     }
 
-    /// A pump, after what was kept has been tried again.
+    /// A pump, and beside it one more try of what was kept.
     fn pump(
         &self,
         store: store::Store,
@@ -170,28 +170,33 @@ impl Wiring {
         let jitter = u64::try_from(self.world.random() & u128::from(u64::MAX)).unwrap_or_default();
         let clock = Arc::clone(&self.world);
         async move {
-            match kept::retry(&store, &subscription, &handler).await {
-                Ok(0) => {}
-                Ok(understood) => {
-                    tracing::info!(%subscription, understood, "kept messages are understood now");
-                }
-                Err(error) => tracing::warn!(%subscription, %error, "kept messages could not be tried again"),
-            }
+            let again = retry_kept(store.clone(), subscription.clone(), handler.clone());
             let handler = match seed {
                 Some(seed) => BoxHandler::new(Failing::new(handler, seed)),
                 None => handler,
             };
-            let summary = Pump::builder(receiver, DefaultStack::new(jitter).layer(handler))
+            let pump = Pump::builder(receiver, DefaultStack::new(jitter).layer(handler))
                 .dead_letters(StoreDeadLetters::new(store, subscription.clone()))
                 .nack_backoff(if seed.is_some() { NACK_BACKOFF_HOSTILE } else { NACK_BACKOFF })
                 .drain(DRAIN)
                 .seed(jitter)
                 .clock(Clock::new(move || clock.now_ms()))
-                .build()
-                .run(stop)
-                .await;
+                .build();
+            // Beside the pump: what waited long may wait a little longer, what comes now may not.
+            let again = tokio::spawn(again);
+            let summary = pump.run(stop).await;
+            again.abort();
             tracing::debug!(%subscription, ?summary, "stopped");
         }
+    }
+}
+
+/// Gives what was kept to the handler once more: an upgrade may understand it.
+async fn retry_kept(store: store::Store, subscription: Subscription, handler: BoxHandler) {
+    match kept::retry(&store, &subscription, &handler).await {
+        Ok(0) => {}
+        Ok(understood) => tracing::info!(%subscription, understood, "kept messages are understood now"),
+        Err(error) => tracing::warn!(%subscription, %error, "kept messages could not be tried again"),
     }
 }
 

@@ -4,8 +4,10 @@ mod common;
 
 use common::{Platform, antiphon, run};
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 
 /// Method, path, token, body (null: none), and the status and field of the refusal.
 type Case<'a> = (&'a str, String, Option<&'a str>, Value, u16, Option<&'a str>);
@@ -144,4 +146,51 @@ fn folders_that_are_not_ours_are_refused_and_left_alone() {
     assert!(refused(folder.path(), &[]).contains("not an antiphon store"));
     std::fs::rename(folder.path().join("users/STORE.gone"), folder.path().join("users/STORE")).unwrap();
     assert!(Platform::start(folder.path(), &["--empty"]).stop().success(), "and it still is what it was");
+}
+
+/// Of processes that begin one folder at once, one serves; the folder is whole, and what is posted there stays.
+#[test]
+fn of_two_first_starts_one_gets_the_folder() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let start = || {
+            let mut command = antiphon();
+            command.args(["serve", "--empty", "--listen", "127.0.0.1:0", "--disk-free-min", "0", "--data"]);
+            command.arg(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let mut children = [start(), start()];
+        let mut lines = children.each_mut().map(|child| {
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            line
+        });
+        lines.sort();
+        assert!(lines[0].is_empty() && lines[1].starts_with("antiphon is at"), "{lines:?}");
+        for mut child in children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        let platform = Platform::start(folder.path(), &["--empty"]);
+        let (_, token) = platform.user("Orla");
+        platform.part(&token);
+        assert!(platform.stop().success(), "and it is whole");
+    }
+}
+
+#[test]
+fn nobody_else_can_be_the_people_of_the_starter_story() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path(), &[]);
+    platform.wait_until_quiet();
+    let deployment = platform.get("/status")["deployment"].as_str().unwrap().to_owned();
+    let story = platform.get("/v1/stories")["items"][0].clone();
+    let (author, name) = (story["author"]["id"].as_str().unwrap(), story["author"]["name"].clone());
+    for key in [format!("starter-{deployment}-person-0"), format!("starter--person-0{}", "-".repeat(20))] {
+        let made =
+            platform.send("POST", "/v1/users", None, &key, Some(json!({ "name": name, "avatar": null })));
+        assert_eq!(made.status, 201, "{}", made.body);
+        assert_ne!(made.json()["user"]["id"].as_str(), Some(author), "{key}");
+    }
+    assert!(!folder.path().join("starter").exists(), "the secret is gone once the story is written");
+    assert!(platform.stop().success());
 }

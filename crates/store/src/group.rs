@@ -12,6 +12,7 @@ use crate::shared::Shared;
 use crate::view::{Group, View};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -203,7 +204,11 @@ impl Committer {
             .range(vec![OUTBOX_TAG]..vec![OUTBOX_TAG + 1])
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
-        if let Err(error) = self.engine.commit(batch, durability) {
+        // An engine that panics has left its outcome as unknown as one that says so.
+        let committing = AssertUnwindSafe(|| self.engine.commit(batch, durability));
+        let committed = catch_unwind(committing)
+            .unwrap_or_else(|_| Err(StoreError::Stopped { reason: "the storage engine panicked".into() }));
+        if let Err(error) = committed {
             if matches!(error, StoreError::Stopped { .. }) {
                 tracing::error!(%error, service = %self.identity.service, "no more writes are taken");
                 self.stopped = Some(error.clone());

@@ -1,8 +1,9 @@
 //! What the committer and the handles of a store share.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, SCAN_PAIRS_MAX, Scan};
 use crate::error::StoreError;
 use crate::identity::Identity;
+use crate::key::OUTBOX_TAG;
 use crate::outbox::{Mark, Mirror};
 use crate::world::World;
 use bytes::Bytes;
@@ -26,8 +27,7 @@ impl Shared {
         identity: Arc<Identity>,
         sequence: u64,
     ) -> Result<Self, StoreError> {
-        let mut mirror = Mirror::default();
-        mirror.refill(engine.snapshot()?.scan(&Mirror::refill_scan())?);
+        let mirror = read_outbox(&*engine)?;
         Ok(Self {
             engine,
             world,
@@ -51,16 +51,32 @@ impl Shared {
         self.committed.send_replace(sequence);
     }
 
-    /// The first marks of a topic. The lock is held over a refill's scan, so that no commit falls between the two.
+    /// The next marks of a topic. The lock is held over a sweep's scan, so that no commit falls between the two.
     pub(crate) fn marks(&self, topic: &str, limit: usize) -> Result<Vec<Mark>, StoreError> {
         let mut outbox = self.outbox();
-        if outbox.wants_refill() {
-            outbox.refill(self.engine.snapshot()?.scan(&Mirror::refill_scan())?);
+        if let Some(scan) = outbox.sweep(topic) {
+            outbox.swept(topic, self.engine.snapshot()?.scan(&scan)?);
         }
-        Ok(outbox.first(topic, limit))
+        Ok(outbox.next(topic, limit))
     }
 
     pub(crate) fn outbox_depth(&self) -> (usize, bool) {
         self.outbox().depth()
+    }
+}
+
+/// The whole outbox, page by page: so that every topic in it is known.
+fn read_outbox(engine: &dyn Engine) -> Result<Mirror, StoreError> {
+    let (mut mirror, snapshot) = (Mirror::default(), engine.snapshot()?);
+    let mut scan = Scan::prefix(&[OUTBOX_TAG]);
+    loop {
+        let page = snapshot.scan(&scan)?;
+        for (key, value) in &page {
+            mirror.changed(key, Some(value));
+        }
+        match page.last() {
+            Some((last, _)) if page.len() >= SCAN_PAIRS_MAX => scan = scan.after(last),
+            _ => return Ok(mirror),
+        }
     }
 }

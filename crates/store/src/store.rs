@@ -144,7 +144,8 @@ impl Store {
         self.shared.committed.subscribe()
     }
 
-    /// The first `limit` rows to be announced on `topic`.
+    /// The next `limit` rows to be announced on `topic`, from behind those that were asked for last, round and round: one
+    /// that stays marked holds back no other.
     pub fn marks(&self, topic: &str, limit: usize) -> Result<Vec<Mark>, StoreError> {
         self.shared.marks(topic, limit)
     }

@@ -2,9 +2,11 @@
 
 use crate::paragraph::{self, Paragraph};
 use crate::part::Part;
-use crate::{PARAGRAPHS_EVER_MAX, PARAGRAPHS_MAX};
+use crate::write::key_used_for_another;
+use crate::{EDITS_KEPT_MAX, PARAGRAPHS_EVER_MAX, PARAGRAPHS_MAX};
 use api::Problem;
-use lattice::{Lww, Map, Stamp};
+use api::idempotency::IDEMPOTENCY_HEADER;
+use lattice::{Lww, Map, Min, Stamp};
 use messages::{ParagraphId, PartId, UserId};
 use std::collections::BTreeSet;
 
@@ -19,12 +21,37 @@ pub(crate) struct Edit {
     pub(crate) paragraphs: Option<Vec<(Option<ParagraphId>, String)>>,
     /// Half a SHA-256 of the whole request under its idempotency key: the ids of new paragraphs are made from it.
     pub(crate) request: String,
+    /// Under which id the part remembers it, see [`Part::edits`]; `None` where no idempotency key was sent.
+    pub(crate) remembered: Option<String>,
 }
 
 impl Edit {
-    /// The delta that makes `stored` as it is to be: bottom where it is so already. What stays as it is keeps its stamp.
+    /// Whether `stored` remembers this edit: then it is not made again. The key of another one is a conflict.
+    pub(crate) fn was_made(&self, stored: &Part) -> Result<bool, Problem> {
+        let made = self.remembered.as_ref().and_then(|id| stored.edits.get(id)).and_then(Min::get);
+        match made {
+            None => Ok(false),
+            Some(request) if *request == self.request => Ok(true),
+            Some(_) => Err(key_used_for_another("edit of this part")),
+        }
+    }
+
+    /// The delta that makes `stored` as it is to be, and remembers that this was done: bottom where it is so already
+    /// and there is nothing to remember. What stays as it is keeps its stamp.
     pub(crate) fn delta(&self, stored: &Part, at: Stamp) -> Result<Part, Problem> {
         let mut delta = Part::default();
+        if let Some(id) = &self.remembered {
+            if stored.edits.len() >= EDITS_KEPT_MAX {
+                let detail = format!(
+                    "this part remembers {EDITS_KEPT_MAX} edits, which is the most: leave the header out, and read the \
+                     part before you send this again"
+                );
+                let problem = Problem::bad_request(IDEMPOTENCY_HEADER, detail);
+                return Err(problem.with_limit(EDITS_KEPT_MAX as u64));
+            }
+            // Also where nothing else changes: a late retry would undo what others change until then.
+            delta.edits = Map::of(id.clone(), Min::of(self.request.clone()));
+        }
         if let Some(title) = &self.title
             && title != stored.title()
         {
@@ -86,12 +113,12 @@ impl Edit {
         let Some(id) = id else {
             let id = paragraph::derive(self.part, &self.request, position);
             let known = stored.paragraphs.get(&id);
-            // This edit was made before, and what it added was removed since.
+            // This edit was made by a version that did not remember edits, and what it added was removed since.
             return if known.is_some_and(|paragraph| paragraph.life.is_gone()) {
                 Err(Problem::conflict(
                     "the part was edited since this edit was made: read it, and edit it again",
                 )
-                .with_field(api::idempotency::IDEMPOTENCY_HEADER))
+                .with_field(IDEMPOTENCY_HEADER))
             } else {
                 Ok((id, known))
             };

@@ -44,6 +44,11 @@ pub const PARTS_MAX: usize = store::SCAN_PAIRS_MAX;
 pub const PARAGRAPHS_MAX: usize = 500;
 /// The most paragraphs that a part ever has: those that were removed leave their ids, so that they never come back.
 pub const PARAGRAPHS_EVER_MAX: usize = 10_000;
+/// The most edits that a part remembers by their idempotency keys, at some 70 bytes each in a row that every reader of
+/// the part reads. One more with a key is refused; without a key a part can still be edited. Forgetting the oldest
+/// instead would break the promise without a word: nobody could tell its late retry from a new edit, and it would undo
+/// what came since. Replicas that accept edits at the same time may exceed this by what they had not heard of.
+pub const EDITS_KEPT_MAX: usize = 1_000;
 
 /// A replica of the service.
 #[derive(Debug, Clone)]

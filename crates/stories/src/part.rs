@@ -28,9 +28,11 @@ pub struct PartCreation {
 /// | `created` | minimum | who published it, when, where |
 /// | `title` | last writer wins | what it is called |
 /// | `paragraphs` | a [`Paragraph`] an id | what it says |
+/// | `edits` | a minimum an id | which edits with an idempotency key were made: none is made again |
 /// | `life` | live < gone | a part that was taken down never comes back |
 ///
-/// Gone absorbs title and paragraphs, in whatever order they arrive.
+/// Gone absorbs title and paragraphs, in whatever order they arrive. `created` and `edits` remain, so that a late retry
+/// is known for what it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Its beginning; empty where only its end was heard of.
@@ -42,6 +44,11 @@ pub struct Part {
     /// Its paragraphs, removed ones too.
     #[serde(default, skip_serializing_if = "is_bottom")]
     pub paragraphs: Map<ParagraphId, Paragraph>,
+    /// The edits that were made under an idempotency key, at most [`crate::EDITS_KEPT_MAX`]: from an id made of part,
+    /// author and key to the fingerprint of the whole request. Of two requests under one key that two replicas
+    /// accepted, all come to keep the lesser; a retry of the other is then a conflict.
+    #[serde(default, skip_serializing_if = "is_bottom")]
+    pub edits: Map<String, Min<String>>,
     /// Whether it is still there.
     #[serde(default, skip_serializing_if = "is_bottom")]
     pub life: Life,
@@ -96,8 +103,9 @@ impl Part {
 
 impl Lattice for Part {
     fn join(&mut self, other: Self) -> bool {
-        let Self { created, title, paragraphs, life, unknown } = other;
-        let grew = self.created.join(created) | self.life.join(life) | self.unknown.join(unknown);
+        let Self { created, title, paragraphs, edits, life, unknown } = other;
+        let kept = self.created.join(created) | self.edits.join(edits);
+        let grew = self.life.join(life) | self.unknown.join(unknown) | kept;
         if self.life.is_gone() {
             self.title = Lww::default();
             self.paragraphs = Map::default();
@@ -158,6 +166,7 @@ mod tests {
             with(1, Paragraph::removed()),
             with(3, serde_json::from_str(r#"{"mood":"grey"}"#).unwrap()),
             Part { life: Life::Gone, ..Part::default() },
+            Part { edits: Map::of("6".repeat(32), Min::of("7".repeat(32))), ..Part::default() },
         ]
     }
 
@@ -178,7 +187,7 @@ mod tests {
 
     #[test]
     fn paragraphs_are_read_by_place_and_a_late_creation_undoes_no_edit() {
-        let [_, first, again, _, edit, moved, ..] = values().try_into().map(|all: [Part; 9]| all).unwrap();
+        let [_, first, again, _, edit, moved, ..] = values().try_into().map(|all: [Part; 10]| all).unwrap();
         assert_eq!(first.in_order(), [(id(1), "It rained."), (id(2), "It stopped.")]);
         let edited = first.joined(moved).joined(edit).joined(again);
         assert_eq!(edited.in_order(), [(id(2), "It stopped."), (id(1), "It poured.")]);
@@ -186,23 +195,24 @@ mod tests {
     }
 
     #[test]
-    fn gone_absorbs_the_text_in_every_order() {
-        let [_, created, _, _, edit, _, removed, _, gone] =
-            values().try_into().map(|all: [Part; 9]| all).unwrap();
+    fn gone_absorbs_the_text_in_every_order_and_keeps_what_knows_a_retry() {
+        let [_, created, _, _, edit, _, removed, _, gone, made] =
+            values().try_into().map(|all: [Part; 10]| all).unwrap();
         let early = removed.clone().joined(created.clone()).joined(edit.clone());
         let late = edit.clone().joined(created.clone()).joined(removed);
         assert_eq!(early, late);
         assert_eq!(early.in_order(), [(id(2), "It stopped.")]);
         assert!(!serde_json::to_string(&late).unwrap().contains("It poured"));
-        let early = gone.clone().joined(created.clone()).joined(edit.clone());
-        let late = created.joined(edit).joined(gone);
+        let early = gone.clone().joined(created.clone()).joined(edit.clone()).joined(made.clone());
+        let late = made.clone().joined(created).joined(edit).joined(gone);
         assert_eq!(early, late);
         assert_eq!((late.in_order(), late.index_row(PartId::default())), (vec![], None));
         assert!(late.fact().life.is_gone());
+        assert_eq!((&late.edits, late.created.get().is_some()), (&made.edits, true));
         assert!(!serde_json::to_string(&late).unwrap().contains("It stopped"));
     }
 
-    /// The bytes that the first version wrote.
+    /// The bytes that the first version wrote, and `edits`, which came later.
     #[test]
     fn golden_bytes() {
         let golden = include_str!("../tests/golden/parts.json");

@@ -38,6 +38,9 @@ pub struct PartView {
     pub next: Option<String>,
     /// Whether the caller votes for it; null without a token.
     pub voted: Option<bool>,
+    /// Whether it was taken down: then title and paragraphs are empty. Only the retry of a request that was made before
+    /// is told so; everybody else gets 410.
+    pub gone: bool,
 }
 
 /// The story of a part.
@@ -71,11 +74,18 @@ pub struct Voted {
 
 /// One part, 404 or 410, as `caller` sees it.
 pub(crate) async fn part(reader: &Reader, id: PartId, caller: Option<UserId>) -> Result<PartView, Problem> {
+    let part = part_even_gone(reader, id, caller).await?;
+    if part.gone { Err(gone()) } else { Ok(part) }
+}
+
+/// One part or 404, as `caller` sees it who has changed it; perhaps it was taken down since.
+pub(crate) async fn part_even_gone(
+    reader: &Reader,
+    id: PartId,
+    caller: Option<UserId>,
+) -> Result<PartView, Problem> {
     let part = reader.get::<PartRow>(&id).await?.unwrap_or_default();
     let Some(creation) = part.created.get() else { return Err(Problem::not_found("part")) };
-    if part.life.is_gone() {
-        return Err(gone());
-    }
     let story = reader.get::<StoryRow>(&creation.story).await?.unwrap_or_default();
     let profile = reader.get::<ProfileRow>(&creation.author).await?;
     let voted = match caller {
@@ -94,6 +104,7 @@ pub(crate) async fn part(reader: &Reader, id: PartId, caller: Option<UserId>) ->
         previous,
         next,
         voted,
+        gone: part.life.is_gone(),
     })
 }
 

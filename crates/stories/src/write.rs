@@ -42,8 +42,13 @@ fn refuse<T>(problem: Problem) -> Result<T, Abort<Problem>> {
 }
 
 fn used_for_another<T>(what: &str) -> Result<T, Abort<Problem>> {
-    let problem = Problem::conflict(format!("this Idempotency-Key was used for another {what}"));
-    refuse(problem.with_field(IDEMPOTENCY_HEADER))
+    refuse(key_used_for_another(what))
+}
+
+/// A known idempotency key came with another request.
+pub(crate) fn key_used_for_another(what: &str) -> Problem {
+    Problem::conflict(format!("this Idempotency-Key was used for another {what}"))
+        .with_field(IDEMPOTENCY_HEADER)
 }
 
 pub(crate) fn gone() -> Problem {
@@ -107,7 +112,7 @@ pub(crate) fn create_story(view: &mut View<'_>, new: &NewStory) -> Written {
     Ok(join_story(view, new.id, story)?)
 }
 
-/// Publishes a part, once.
+/// Publishes a part, once. A retry passes although the part was taken down since: it was published.
 pub(crate) fn create_part(view: &mut View<'_>, new: &NewPart) -> Written {
     let story = view.get::<StoryRow>(&new.story)?.unwrap_or_default();
     let Some(begun) = story.created.get() else { return refuse(Problem::not_found("story")) };
@@ -115,14 +120,11 @@ pub(crate) fn create_part(view: &mut View<'_>, new: &NewPart) -> Written {
         return refuse(Problem::forbidden("only its author may add parts to a story"));
     }
     let stored = view.get::<PartRow>(&new.id)?.unwrap_or_default();
-    if stored.created.get().is_some_and(|creation| creation.request != new.request) {
-        return used_for_another("part");
+    if let Some(creation) = stored.created.get() {
+        return if creation.request == new.request { Ok(()) } else { used_for_another("part") };
     }
     if stored.life.is_gone() {
         return refuse(gone());
-    }
-    if stored.created.get().is_some() {
-        return Ok(());
     }
     if parts_count(view, new.story)? >= PARTS_MAX as u64 {
         let full = format!("a story has at most {PARTS_MAX} parts: begin another one");
@@ -159,9 +161,13 @@ fn owned(view: &mut View<'_>, id: PartId, by: UserId) -> Result<Part, Abort<Prob
     }
 }
 
-/// Makes a part as it is to be.
+/// Makes a part as it is to be, once where the edit has an idempotency key. A retry passes although the part was taken
+/// down since.
 pub(crate) fn edit_part(view: &mut View<'_>, edit: &Edit) -> Written {
     let stored = owned(view, edit.part, edit.by)?;
+    if edit.was_made(&stored).map_err(Abort::Refused)? {
+        return Ok(());
+    }
     if stored.life.is_gone() {
         return refuse(gone());
     }

@@ -35,7 +35,7 @@ async fn heard<F: Fact>(queue: &MemoryQueue) -> DeltaGroup<F> {
         let envelope = Envelope::decode(&delivery.message.body).unwrap();
         assert_eq!(envelope.event_type, F::TYPE);
         let EnvelopeData::Json(data) = &envelope.data else { panic!("{:?}", envelope.data) };
-        facts.extend(delta_group::decode::<F>(data).unwrap());
+        facts.extend(delta_group::decode::<F>(data).unwrap().group);
     }
     facts
 }

@@ -13,8 +13,8 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use choreography::announcement;
-use consumer::{Context, Handler};
-use lattice::{Min, Stamp};
+use consumer::{Context, Handler, HandlerError};
+use lattice::{Life, Min, Stamp};
 use messages::{CertifiedKey, Fact, SigningKeyFact, SigningKeyState};
 use queue::Subscription;
 use serde_json::Value;
@@ -44,37 +44,64 @@ pub(crate) struct Face {
 impl Face {
     /// A service whose users' tokens are signed with a key that the root key certified.
     pub(crate) async fn open(disk: Memory) -> Self {
+        let face = Self::reopen(disk).await;
+        let root = SigningKey::from_seed([1; 32]);
+        face.announce_key(&face.key, &certify(&root, &face.key.public())).await.unwrap();
+        face
+    }
+
+    /// The same, with only the keys that its store has.
+    pub(crate) async fn reopen(disk: Memory) -> Self {
         let world = Arc::new(SeededWorld::new(1, NOW_S * 1000));
-        let store =
-            Store::open(disk, world, &Setup::of(antiphon_comments::NAME).in_deployment("0".repeat(32)))
-                .unwrap();
+        let setup = Setup::of(antiphon_comments::NAME).in_deployment("0".repeat(32));
+        let store = Store::open(disk, world, &setup).unwrap();
         let (root, key) = (SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32]));
         let comments = Comments::open(store, Arc::new(KeyRing::new(root.public(), || NOW_S))).await.unwrap();
         let (routes, _) = comments.router().split_for_parts();
-        let face = Self { comments, router: api::problem::problems_only(routes), key };
-        face.announce_key(&face.key, &certify(&root, &face.key.public())).await;
-        face
+        Self { comments, router: api::problem::problems_only(routes), key }
+    }
+
+    pub(crate) async fn announce_end_of_key(&self) -> Result<(), HandlerError> {
+        let state = SigningKeyState { life: Life::Gone, ..SigningKeyState::default() };
+        self.try_hear::<SigningKeyFact>([(self.key.key_id().parse().unwrap(), state)]).await
+    }
+
+    pub(crate) async fn announce_empty_key(&self) -> Result<(), HandlerError> {
+        let nothing = CertifiedKey { public_key: String::new(), certificate: String::new() };
+        let state = SigningKeyState { key: Min::of(nothing), ..SigningKeyState::default() };
+        self.try_hear::<SigningKeyFact>([(self.key.key_id().parse().unwrap(), state)]).await
     }
 
     pub(crate) async fn close(self) {
         self.comments.store().clone().close().await;
     }
 
-    pub(crate) async fn announce_key(&self, key: &SigningKey, certificate: &Certificate) {
+    pub(crate) async fn announce_key(
+        &self,
+        key: &SigningKey,
+        certificate: &Certificate,
+    ) -> Result<(), HandlerError> {
         let certified =
             CertifiedKey { public_key: key.public().to_string(), certificate: certificate.to_string() };
         let state = SigningKeyState { key: Min::of(certified), ..SigningKeyState::default() };
-        self.hear::<SigningKeyFact>([(key.key_id().parse().unwrap(), state)]).await;
+        self.try_hear::<SigningKeyFact>([(key.key_id().parse().unwrap(), state)]).await
     }
 
     /// Merges facts as the pump would.
     pub(crate) async fn hear<F: Fact>(&self, facts: impl IntoIterator<Item = (F::Key, F::State)>) {
+        self.try_hear::<F>(facts).await.unwrap();
+    }
+
+    async fn try_hear<F: Fact>(
+        &self,
+        facts: impl IntoIterator<Item = (F::Key, F::State)>,
+    ) -> Result<(), HandlerError> {
         let deployment = &self.comments.store().identity().deployment;
         let message = announcement::<F>("1", deployment, &facts.into_iter().collect()).unwrap();
         let link =
             self.comments.links().unwrap().into_iter().find(|link| link.topic.as_str() == F::TOPIC).unwrap();
         let subscription = Subscription::new(link.topic, antiphon_comments::NAME, "main").unwrap();
-        link.handler.handle(&message, &Context::new(subscription)).await.unwrap();
+        link.handler.handle(&message, &Context::new(subscription)).await
     }
 
     pub(crate) async fn mint(&self) -> Stamp {

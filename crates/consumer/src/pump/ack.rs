@@ -147,7 +147,15 @@ impl<H: Handler + 'static> Pump<H> {
         match answer {
             Ok(Kept::Settled) => self.settled(id),
             Ok(Kept::Elsewhere) => self.batch_ack(id, now + ACK_WAIT_MAX),
-            Err(error) => self.on_unsettled(id, &error, now),
+            Err(error) if error.downcast_ref::<AckError>().is_some() => self.on_unsettled(id, &error, now),
+            // Whoever keeps poison cannot: the message waits in the queue then, and its permit is for the next one.
+            Err(error) => {
+                let Some(entry) = self.flight.get(id) else { return };
+                let delay = self.config.nack_backoff.ceiling(entry.delivery.receive_count);
+                tracing::error!(error = %Chain(&*error), ?delay, "poison could not be kept: it will come again");
+                self.flight.change(id, |entry| entry.outcome = Outcome::Retried);
+                self.settle(id, Settlement::Nack(delay));
+            }
         }
     }
 

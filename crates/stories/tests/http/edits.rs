@@ -1,9 +1,14 @@
 //! Edits of a part: what keeps its id, what is new, what is removed.
 
-use crate::world::{Answer, World, refusal, text};
+use crate::world::{Answer, NOTHING, World, refusal, text};
+use antiphon_stories::EDITS_KEPT_MAX;
 use antiphon_stories::part::Part;
 use antiphon_stories::rows::PartRow;
+use lattice::{Map, Min};
+use messages::PartId;
 use serde_json::{Value, json};
+use std::convert::Infallible;
+use store::Abort;
 
 struct Draft {
     world: World,
@@ -103,8 +108,100 @@ async fn a_retried_edit_makes_the_same_paragraphs() {
     let other = paragraphs(&draft.edit("f", list.clone()).await);
     assert_ne!(other[0].0, shown[0].0, "another edit");
     // The first one, late: what it made was removed in between.
-    assert_eq!(refusal(&draft.edit("e", list).await), (409, Some("Idempotency-Key")));
+    assert_eq!(paragraphs(&draft.edit("e", list).await), other);
     assert_eq!(paragraphs(&draft.world.get(&draft.path).await), other);
+}
+
+#[tokio::test]
+async fn a_late_retry_undoes_nothing_and_another_body_is_a_conflict() {
+    let mut draft = Draft::new().await;
+    let one = draft.id(0);
+    let titled = |title: &str| json!({ "title": title });
+    assert_eq!(
+        draft.edit("same", titled("Chapter 1")).await.0,
+        200,
+        "changes nothing, and is an edit all the same"
+    );
+    assert_eq!(draft.edit("older", titled("Older")).await.1["title"], "Older");
+    let newer = json!({ "title": "Newer", "paragraphs": [{ "id": one, "text": "ONE" }] });
+    let (status, shown) = draft.edit("newer", newer.clone()).await;
+    assert_eq!(status, 200);
+    let before = draft.stored().await;
+    draft.world = draft.world.restarted().await;
+    for (key, body) in [("older", titled("Older")), ("same", titled("Chapter 1")), ("newer", newer)] {
+        assert_eq!(draft.edit(key, body).await, (200, shown.clone()), "{key}");
+    }
+    for body in [
+        titled("Other"),
+        json!({}),
+        json!({ "title": "Older", "paragraphs": [] }),
+        json!({ "title": "Older", "paragraphs": [{ "id": one, "text": "ONE" }] }),
+    ] {
+        let answer = draft.edit("older", body).await;
+        assert_eq!(refusal(&answer), (409, Some("Idempotency-Key")), "{}", answer.1);
+    }
+    assert_eq!(draft.stored().await, before);
+    // A refused edit was not made, and its key is free.
+    let wrong = json!({ "paragraphs": [{ "id": "0".repeat(32), "text": "a" }] });
+    assert_eq!(refusal(&draft.edit("free", wrong).await), (400, Some("paragraphs[0].id")));
+    assert_eq!(draft.edit("free", titled("Free")).await.1["title"], "Free");
+    // The same key at another part is another edit.
+    let other = draft.world.part(&text(&draft.part["story"]["id"]), "2").await;
+    let path = format!("/v1/parts/{}", text(&other["id"]));
+    assert_eq!(draft.world.ask(1, "older", "PATCH", &path, titled("Mine")).await.1["title"], "Mine");
+}
+
+#[tokio::test]
+async fn without_a_key_nothing_is_remembered() {
+    let draft = Draft::new().await;
+    draft.edit("", json!({ "title": "a" })).await;
+    draft.edit("", json!({ "title": "b" })).await;
+    assert_eq!(draft.edit("", json!({ "title": "a" })).await.1["title"], "a");
+    let stored = draft.stored().await;
+    assert!(stored.edits.is_empty());
+    assert!(!serde_json::to_string(&stored).unwrap().contains("edits"));
+}
+
+#[tokio::test]
+async fn a_retry_of_an_edit_after_the_part_was_taken_down() {
+    let mut draft = Draft::new().await;
+    let body = json!({ "title": "Second", "paragraphs": [{ "text": "new" }] });
+    let (_, shown) = draft.edit("e", body.clone()).await;
+    assert_eq!(shown["gone"], false);
+    draft.world.ask(1, "", "DELETE", &draft.path, NOTHING).await;
+    draft.world = draft.world.restarted().await;
+    let (status, gone) = draft.edit("e", body.clone()).await;
+    assert_eq!((status, &gone["id"], &gone["gone"]), (200, &shown["id"], &json!(true)));
+    assert_eq!((&gone["title"], &gone["paragraphs"]), (&json!(""), &json!([])));
+    assert_eq!(refusal(&draft.edit("e", json!({ "title": "x" })).await), (409, Some("Idempotency-Key")));
+    for key in ["f", ""] {
+        assert_eq!(refusal(&draft.edit(key, body.clone()).await).0, 410);
+    }
+}
+
+#[tokio::test]
+async fn a_part_remembers_so_many_edits() {
+    let draft = Draft::new().await;
+    let body = |title: &str| json!({ "title": title });
+    assert_eq!(draft.edit("first", body("first")).await.0, 200);
+    let id: PartId = text(&draft.part["id"]).parse().unwrap();
+    let made = |number: usize| (format!("{number:032x}"), Min::of("0".repeat(32)));
+    let edits: Map<_, _> = (2..EDITS_KEPT_MAX).map(made).collect();
+    let many = Part { edits, ..Part::default() };
+    let fill = move |view: &mut store::View<'_>| {
+        view.join::<PartRow>(&id, many.clone())?;
+        Ok::<_, Abort<Infallible>>(())
+    };
+    draft.world.stories.store().write(fill).await.unwrap();
+    assert_eq!(draft.edit("last", body("last")).await.0, 200);
+    let before = draft.stored().await;
+    assert_eq!(before.edits.len(), 1_000);
+    let answer = draft.edit("more", body("more")).await;
+    assert_eq!((refusal(&answer), &answer.1["limit"]), ((400, Some("Idempotency-Key")), &json!(1_000)));
+    assert_eq!(draft.edit("first", body("first")).await.1["title"], "last", "a retry is no more");
+    assert_eq!(refusal(&draft.edit("first", body("x")).await).0, 409);
+    assert_eq!(draft.stored().await, before);
+    assert_eq!(draft.edit("", body("more")).await.1["title"], "more");
 }
 
 #[tokio::test]

@@ -98,14 +98,12 @@ async fn a_part_that_was_taken_down_is_gone() {
     assert_eq!(world.ask(1, "", "DELETE", &path, NOTHING).await, (204, NOTHING));
     assert_eq!(world.ask(1, "", "DELETE", &path, NOTHING).await, (204, NOTHING), "a retry");
     let world = world.restarted().await;
-    let body = json!({ "title": "Chapter 2", "paragraphs": ["one", "two", "three"] });
     for (user, key, method, path, body) in [
         (0, "", "GET", path.clone(), NOTHING),
         (1, "", "PATCH", path.clone(), json!({ "title": "b" })),
         (2, "", "PUT", format!("{path}/vote"), NOTHING),
         (2, "", "DELETE", format!("{path}/vote"), NOTHING),
         (0, "", "POST", format!("{path}/reads"), NOTHING),
-        (1, "2", "POST", format!("/v1/stories/{story}/parts"), body),
     ] {
         assert_eq!(refusal(&world.ask(user, key, method, &path, body).await).0, 410, "{method} {path}");
     }
@@ -113,6 +111,28 @@ async fn a_part_that_was_taken_down_is_gone() {
     assert_eq!(shown["parts"].as_array().unwrap().len(), 2);
     let (_, first) = world.get(&format!("/v1/parts/{}", text(&parts[0]["id"]))).await;
     assert_eq!(first["next"], parts[2]["id"], "it is passed over");
+}
+
+#[tokio::test]
+async fn a_retry_of_a_creation_after_the_part_was_taken_down() {
+    let world = World::new().await;
+    let story = world.story("s").await;
+    let part = world.part(&story, "1").await;
+    let path = format!("/v1/parts/{}", text(&part["id"]));
+    world.ask(1, "", "DELETE", &path, NOTHING).await;
+    let world = world.restarted().await;
+    let gone = world.part(&story, "1").await;
+    let mut expected = part.clone();
+    expected["gone"] = json!(true);
+    expected["title"] = json!("");
+    expected["paragraphs"] = json!([]);
+    assert_eq!((&part["gone"], &gone), (&json!(false), &expected));
+    let other = json!({ "title": "Chapter 1", "paragraphs": ["one"] });
+    let answer = world.ask(1, "1", "POST", &format!("/v1/stories/{story}/parts"), other).await;
+    assert_eq!(refusal(&answer), (409, Some("Idempotency-Key")));
+    assert_eq!(refusal(&world.get(&path).await).0, 410);
+    let (_, shown) = world.get(&format!("/v1/stories/{story}")).await;
+    assert_eq!(shown["parts"], json!([]), "it did not come back");
 }
 
 #[tokio::test]
