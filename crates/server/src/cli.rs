@@ -45,6 +45,11 @@ impl ServiceName {
     }
 }
 
+/// A site's name is part of its subscriptions' names.
+fn site(text: &str) -> Result<String, String> {
+    text.parse::<queue::Topic>().map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
 /// How to serve.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServeArgs {
@@ -61,7 +66,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "ANTIPHON_EMPTY")]
     pub(crate) empty: bool,
     /// The name of this site: every site hears everything once.
-    #[arg(long, env = "ANTIPHON_SITE", value_name = "NAME", default_value = "main")]
+    #[arg(long, env = "ANTIPHON_SITE", value_name = "NAME", default_value = "main", value_parser = site)]
     pub(crate) site: String,
     /// The deployment to belong to: 32 hexadecimal digits; minted on the first start unless given.
     #[arg(long, env = "ANTIPHON_DEPLOYMENT", value_name = "ID")]

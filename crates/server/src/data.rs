@@ -14,6 +14,7 @@ use crate::cli::ServeArgs;
 use api::root::{Certificate, certify};
 use api::{PublicKey, SigningKey};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -43,6 +44,10 @@ pub(crate) enum DataError {
         "users cannot sign tokens: {path} is missing; copy the root key there once, or begin with all services"
     )]
     NoRootKey { path: PathBuf },
+    #[error(
+        "{path} held a store and it is gone: restore it from a backup, or mount it again; nothing was begun in its place"
+    )]
+    Gone { path: PathBuf },
     #[error("a --root-public-key is 43 characters of base64url: copy it from antiphon.json")]
     RootPublicKey,
     #[error("a --deployment is 32 lower-case hexadecimal digits: copy it from antiphon.json")]
@@ -60,6 +65,9 @@ struct Site {
     antiphon: u32,
     deployment: String,
     root_public_key: PublicKey,
+    /// The stores that were begun here: one that is gone is told, not begun again.
+    #[serde(default)]
+    stores: BTreeSet<String>,
 }
 
 const FORMAT: u32 = 1;
@@ -160,6 +168,29 @@ impl Data {
         Ok((key, certificate))
     }
 
+    /// Refuses to begin a store again that was begun here and is gone.
+    pub(crate) fn expect_store(&self, name: &str) -> Result<(), DataError> {
+        let path = self.folder(name);
+        if self.site.stores.contains(name) && !path.join("STORE").exists() {
+            return Err(DataError::Gone { path });
+        }
+        Ok(())
+    }
+
+    /// Notes that a store was begun.
+    pub(crate) fn note_store(&self, name: &str) -> Result<(), DataError> {
+        if self.site.stores.contains(name) {
+            return Ok(());
+        }
+        let _making = Making::begin(&self.path)?;
+        let path = self.path.join("antiphon.json");
+        let mut site = read_site(&path, &fs::read(&path).map_err(io_error(&path))?)?;
+        if site.stores.insert(name.to_owned()) {
+            write_site(&self.path, &site)?;
+        }
+        Ok(())
+    }
+
     /// The secret of the starter story's people, until the story was written to the end.
     pub(crate) fn starter_secret(&self) -> Result<Option<String>, DataError> {
         let path = self.path.join(STARTER);
@@ -189,7 +220,7 @@ fn read_site(path: &Path, bytes: &[u8]) -> Result<Site, DataError> {
 /// The name of the starter's secret.
 const STARTER: &str = "starter";
 /// What a start that was killed while it began the folder leaves behind.
-const BEGUN: [&str; 6] = ["LOCK", "root.key", "root.new", STARTER, "starter.new", "antiphon.json.new"];
+const BEGUN: [&str; 6] = ["LOCK", "root.key", "root.new", STARTER, "starter.new", "antiphon.new"];
 
 fn refuse_foreign(path: &Path) -> Result<(), DataError> {
     for entry in fs::read_dir(path).map_err(io_error(path))? {
@@ -219,17 +250,19 @@ fn found(args: &ServeArgs, world: &dyn World) -> Result<(), DataError> {
         read_secret(&key_path)?.map_or_else(|| new_secret(&key_path, world), Ok)?.public()
     };
     let deployment = args.deployment.clone().unwrap_or_else(|| format!("{:032x}", world.random()));
-    let site = Site { antiphon: FORMAT, deployment, root_public_key };
+    let site = Site { antiphon: FORMAT, deployment, root_public_key, stores: BTreeSet::new() };
     if !args.empty && args.service.is_none() {
         write_new(&path.join(STARTER), 0o600, format!("{:032x}\n", world.random()).as_bytes())?;
     }
-    let site_path = path.join("antiphon.json");
-    let json = serde_json::to_vec_pretty(&site)
-        .map_err(|error| DataError::Malformed { path: site_path.clone(), detail: error.to_string() })?;
     // The last file that is made: a folder without it is begun again.
-    let draft = path.join("antiphon.json.new");
-    fs::write(&draft, json).and_then(|()| File::open(&draft)?.sync_all()).map_err(io_error(&draft))?;
-    fs::rename(&draft, &site_path).and_then(|()| File::open(path)?.sync_all()).map_err(io_error(&site_path))
+    write_site(path, &site)
+}
+
+fn write_site(folder: &Path, site: &Site) -> Result<(), DataError> {
+    let path = folder.join("antiphon.json");
+    let json = serde_json::to_vec_pretty(site)
+        .map_err(|error| DataError::Malformed { path: path.clone(), detail: error.to_string() })?;
+    write_new(&path, 0o644, &json)
 }
 
 fn read_secret(path: &Path) -> Result<Option<SigningKey>, DataError> {

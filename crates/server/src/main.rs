@@ -8,6 +8,7 @@
 //! | `node` | the services of this process |
 //! | `wiring` | the queue between them: subscriptions, relays, pumps |
 //! | `face` | what HTTP asks: routes, pages, limits |
+//! | `listen` | a bounded number of connections |
 //! | `status` | health, readiness, depths |
 //! | `telemetry` | logs and metrics |
 //! | `starter` | what the first start shows |
@@ -18,6 +19,7 @@ mod cli;
 mod data;
 mod face;
 mod hostile;
+mod listen;
 mod node;
 mod pages;
 mod plain_counter;

@@ -51,6 +51,14 @@ impl Service {
         }
     }
 
+    /// The id of the key that signs tokens, where this service does.
+    pub(crate) fn signing_key_id(&self) -> Option<String> {
+        match self {
+            Self::Users(users) => Some(users.signing_key_id()),
+            Self::Stories(_) | Self::Comments(_) => None,
+        }
+    }
+
     pub(crate) fn relay(&self, publisher: Arc<dyn Publisher>) -> Result<Relay, NameError> {
         match self {
             Self::Users(users) => users.relay(publisher),
@@ -76,16 +84,18 @@ impl Service {
     }
 }
 
-/// Opens the services that the arguments name.
+/// Opens the services that the arguments name, and tells the rings in which they keep the keys that they believe.
 pub(crate) async fn open(
     args: &ServeArgs,
     data: &Data,
     world: &Arc<dyn World>,
-) -> Result<Vec<Service>, NodeError> {
-    let clock = Arc::clone(world);
-    let ring = || {
-        let clock = Arc::clone(&clock);
-        Arc::new(KeyRing::new(data.root_public_key(), move || clock.now_ms() / 1000))
+) -> Result<(Vec<Service>, Vec<Arc<KeyRing>>), NodeError> {
+    let mut rings = Vec::new();
+    let mut ring = || {
+        let clock = Arc::clone(world);
+        let ring = Arc::new(KeyRing::new(data.root_public_key(), move || clock.now_ms() / 1000));
+        rings.push(Arc::clone(&ring));
+        ring
     };
     let mut services = Vec::new();
     if args.runs(ServiceName::Users) {
@@ -101,7 +111,7 @@ pub(crate) async fn open(
         let store = open_store(args, data, world, comments::NAME)?;
         services.push(Service::Comments(Comments::open(store, ring()).await?));
     }
-    Ok(services)
+    Ok((services, rings))
 }
 
 /// Opens the store of a service, in its own folder.
@@ -110,8 +120,11 @@ pub(crate) fn open_store(
     data: &Data,
     world: &Arc<dyn World>,
     name: &str,
-) -> Result<Store, OpenError> {
+) -> Result<Store, NodeError> {
+    data.expect_store(name)?;
     let config = FjallConfig { disk_free_bytes_min: args.disk_free_min, ..FjallConfig::default() };
     let setup = Setup::of(name).in_deployment(data.deployment());
-    Store::open_fjall(&data.folder(name), config, Arc::clone(world), &setup)
+    let store = Store::open_fjall(&data.folder(name), config, Arc::clone(world), &setup)?;
+    data.note_store(name)?;
+    Ok(store)
 }

@@ -3,26 +3,31 @@
 use crate::cli::ServeArgs;
 use crate::data::{Data, DataError};
 use crate::face;
-use crate::node::{self, NodeError};
+use crate::listen::Bounded;
+use crate::node::{self, NodeError, Service};
 use crate::plain_counter::{self, PlainCounter};
 use crate::starter;
 use crate::status::Watched;
 use crate::telemetry::{self, TelemetryError};
 use crate::wiring::{Connection, Wiring, called};
+use api::{KeyRing, Keys};
 use axum::Router;
-use axum::serve::ListenerExt;
+use axum::serve::Listener;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{RealWorld, World};
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// How long requests that are being answered may take at shutdown.
 const ANSWERS_MAX: Duration = Duration::from_secs(10);
+
+/// How often, and how long apart, is looked whether the services of a process know each other.
+const FIRST_NEWS_TRIES: usize = 100;
+const FIRST_NEWS_PAUSE: Duration = Duration::from_millis(20);
 
 /// Why a process did not serve.
 #[derive(Debug, Error)]
@@ -33,8 +38,6 @@ pub(crate) enum ServeError {
     Data(#[from] DataError),
     #[error(transparent)]
     Node(#[from] NodeError),
-    #[error(transparent)]
-    PlainCounter(#[from] store::OpenError),
     #[error(transparent)]
     Name(#[from] queue::NameError),
     #[error("cannot listen on {address}; choose another with --listen")]
@@ -51,9 +54,13 @@ pub(crate) enum ServeError {
 pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
     telemetry::log(args)?;
     let metrics = telemetry::measure()?;
+    // First of all: where the port is taken, nothing is begun.
+    let refused = |source| ServeError::Listen { address: args.listen, source };
+    let listener = Bounded::bind(args.listen).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
     let world: Arc<dyn World> = Arc::new(RealWorld);
     let data = Data::open(args, &*world)?;
-    let services = node::open(args, &data, &world).await?;
+    let (services, rings) = node::open(args, &data, &world).await?;
     let plain_counter = if args.plain_counter {
         Some(PlainCounter::new(node::open_store(args, &data, &world, plain_counter::NAME)?)?)
     } else {
@@ -69,15 +76,16 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
         connection: connection.clone(),
     };
     let router = face::router(Watched { services: services.clone(), connection, metrics, plain_counter })?;
-    let (listener, address) = listen(args.listen).await?;
     let signals = signals()?;
 
     let (stop_answers, stop_wiring) = (watch::Sender::new(false), watch::Sender::new(false));
     let wiring = tokio::spawn(wiring.run(stop_wiring.subscribe()));
+    know_each_other(&services, &rings).await;
     write_starter(args, &data, &router).await?;
     let server = axum::serve(listener, router).with_graceful_shutdown(called(stop_answers.subscribe()));
     let mut server = tokio::spawn(server.into_future());
     greet(args, address);
+    tracing::info!(%address, data = %args.data.display(), version = env!("CARGO_PKG_VERSION"), "serving");
 
     tokio::select! {
         () = signals => {}
@@ -97,7 +105,21 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
     for service in services {
         service.store().clone().close().await;
     }
+    tracing::info!("stopped");
     Ok(())
+}
+
+/// Waits until the services of this process have heard of the key that signs tokens here, so that the first request is
+/// not told to come back. Bounded: with the queue away they answer all the same.
+async fn know_each_other(services: &[Service], rings: &[Arc<KeyRing>]) {
+    let Some(key_id) = services.iter().find_map(Service::signing_key_id) else { return };
+    for _ in 0..FIRST_NEWS_TRIES {
+        if rings.iter().all(|ring| ring.public_key(&key_id).is_some()) {
+            return;
+        }
+        tokio::time::sleep(FIRST_NEWS_PAUSE).await;
+    }
+    tracing::warn!("not every service has heard of the key that signs tokens yet");
 }
 
 /// Writes the starter story, or goes on with it. A story that cannot be written is no reason not to serve.
@@ -113,21 +135,6 @@ async fn write_starter(args: &ServeArgs, data: &Data, router: &Router) -> Result
         }
     }
     Ok(())
-}
-
-/// Listens at an address; answers are not held back to be sent with others.
-async fn listen(
-    wanted: SocketAddr,
-) -> Result<(impl axum::serve::Listener<Addr = SocketAddr> + use<>, SocketAddr), ServeError> {
-    let refused = |source| ServeError::Listen { address: wanted, source };
-    let listener = TcpListener::bind(wanted).await.map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "answers may wait for others");
-        }
-    });
-    Ok((listener, address))
 }
 
 /// Completes at the first SIGTERM or SIGINT.

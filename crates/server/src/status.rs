@@ -42,6 +42,8 @@ struct ServiceStatus {
     outbox_more: bool,
     /// Messages that were not understood.
     kept: u64,
+    /// No more writes are taken; a restart is needed.
+    stopped: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,10 +77,11 @@ pub(crate) fn routes(watched: Watched) -> Router {
         .with_state(watched)
 }
 
-/// Ready means that queries are answered: that needs the stores, and neither the queue nor any other service.
+/// Ready means that requests are answered: that needs the stores, and neither the queue nor any other service.
 async fn ready(State(watched): State<Watched>) -> Response {
     for service in &watched.services {
-        if let Err(error) = service.store().reader() {
+        let store = service.store();
+        if let Some(error) = store.reader().err().or_else(|| store.stopped()) {
             let problem = format!("{}: {error}\n", service.name());
             return (StatusCode::SERVICE_UNAVAILABLE, problem).into_response();
         }
@@ -97,7 +100,8 @@ async fn look(watched: &Watched) -> Result<Status, Problem> {
         let (outbox, outbox_more) = service.store().outbox_depth();
         let kept = kept::depth(service.store()).await?;
         let replica = service.store().identity().replica.to_string();
-        services.insert(service.name(), ServiceStatus { replica, outbox, outbox_more, kept });
+        let stopped = service.store().stopped().is_some();
+        services.insert(service.name(), ServiceStatus { replica, outbox, outbox_more, kept, stopped });
     }
     let mut queue = QueueStatus { connected: false, subscriptions: BTreeMap::new() };
     if let Some(connected) = watched.connection.queue() {
@@ -134,6 +138,7 @@ async fn metrics(State(watched): State<Watched>) -> Result<Response, Problem> {
             u64::try_from(depths.outbox).unwrap_or(u64::MAX),
         );
         gauge("antiphon_kept_messages", [("service", service)], depths.kept);
+        gauge("antiphon_store_stopped", [("service", service)], u64::from(depths.stopped));
     }
     for (subscription, depth) in &status.queue.subscriptions {
         for (state, messages) in [

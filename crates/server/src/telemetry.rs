@@ -48,6 +48,10 @@ fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
     describe_gauge!("antiphon_outbox_rows", "rows that are still to be announced, by service");
     describe_gauge!("antiphon_kept_messages", "messages that were not understood and are kept, by service");
+    describe_gauge!(
+        "antiphon_store_stopped",
+        "1 where no more writes are taken and a restart is needed, by service"
+    );
     describe_gauge!("antiphon_queue_messages", "messages in the queue, by subscription and state");
     describe_gauge!("antiphon_queue_connected", "1 while the queue can be used");
     describe_histogram!("antiphon_store_group_writes", "writes that shared one commit, by service");

@@ -6,14 +6,14 @@
 use crate::cli::ServeArgs;
 use crate::data::Data;
 use crate::hostile::{self, Failing};
-use crate::node::Service;
+use crate::node::{self, NodeError, Service};
 use crate::plain_counter::PlainCounter;
 use choreography::kept::{self, StoreDeadLetters};
 use consumer::{Backoff, BoxHandler, Chain, DefaultStack, Layer, Pump};
 use messages::{Fact, PartFact, ProfileFact, SigningKeyFact, TallyFact};
 use queue::{
-    Clock, EmbeddedQueue, Faulty, NameError, Queue, QueueError, Receiver, Subscription, SubscriptionConfig,
-    Topic,
+    Clock, EmbeddedQueue, Faulty, MESSAGES_MAX, NameError, Queue, QueueError, Receiver, Subscription,
+    SubscriptionConfig, Topic,
 };
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,6 +50,8 @@ enum WiringError {
     Name(#[from] NameError),
     #[error("the queue cannot be used")]
     Queue(#[from] QueueError),
+    #[error("the queue cannot be opened")]
+    Store(#[from] NodeError),
 }
 
 /// Completes when a stop was called, or its caller is gone.
@@ -110,7 +112,8 @@ impl Wiring {
 
     /// Opens the queue, with every subscription in it.
     async fn connect(&self) -> Result<Arc<dyn Queue>, WiringError> {
-        let embedded = EmbeddedQueue::open(&self.data.folder("queue"), Arc::clone(&self.world)).await?;
+        let store = node::open_store(&self.args, &self.data, &self.world, "queue")?;
+        let embedded = EmbeddedQueue::on(store, MESSAGES_MAX).await?;
         let queue: Arc<dyn Queue> = match self.args.fault_seed {
             Some(seed) => Arc::new(Faulty::new(embedded, hostile::faults(seed))),
             None => Arc::new(embedded),

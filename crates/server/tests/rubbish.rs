@@ -136,14 +136,19 @@ fn folders_that_are_not_ours_are_refused_and_left_alone() {
         .arg(fresh.path().join("d")));
     assert!(taken.1.contains("choose another with --listen"), "{}", taken.1);
     assert!(platform.stop().success());
+    assert!(!fresh.path().join("d").exists(), "where the port is taken nothing is begun");
     let elsewhere = "f".repeat(32);
     assert!(refused(folder.path(), &["--deployment", &elsewhere]).contains(&elsewhere));
     let key = folder.path().join("users/signing.key");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(refused(folder.path(), &[]).contains("chmod 600"));
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    // A store that is gone, or not mounted, is not begun again in its place.
+    std::fs::rename(folder.path().join("comments"), folder.path().join("elsewhere")).unwrap();
+    assert!(refused(folder.path(), &[]).contains("comments held a store and it is gone"));
+    std::fs::rename(folder.path().join("elsewhere"), folder.path().join("comments")).unwrap();
     std::fs::rename(folder.path().join("users/STORE"), folder.path().join("users/STORE.gone")).unwrap();
-    assert!(refused(folder.path(), &[]).contains("not an antiphon store"));
+    assert!(refused(folder.path(), &[]).contains("it is gone"));
     std::fs::rename(folder.path().join("users/STORE.gone"), folder.path().join("users/STORE")).unwrap();
     assert!(Platform::start(folder.path(), &["--empty"]).stop().success(), "and it still is what it was");
 }

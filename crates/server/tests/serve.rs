@@ -243,6 +243,10 @@ fn the_api_is_described_to_the_last_reference() {
     ] {
         assert!(paths.contains_key(path), "{path}");
     }
+    let answers = paths.values().flat_map(|path| path.as_object().unwrap().values());
+    for answer in answers.flat_map(|operation| operation["responses"].as_object().unwrap().values()) {
+        assert!(answer["description"].as_str().is_some_and(|said| !said.is_empty()), "{answer}");
+    }
     let text = description.to_string();
     for reference in text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert!(description.pointer(reference).is_some(), "{reference}");
@@ -256,5 +260,26 @@ fn the_api_is_described_to_the_last_reference() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), all, "operation ids are unique");
+    assert!(platform.stop().success());
+}
+
+/// A nearly full disk refuses writes. It is no reason not to start, nor not to answer.
+#[test]
+fn a_start_on_a_nearly_full_disk_answers_queries() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path(), &["--empty"]);
+    let (user, token) = platform.user("Orla");
+    let part = platform.part(&token);
+    platform.wait_until_quiet();
+    assert!(platform.stop().success());
+    let everything = u64::MAX.to_string();
+    let platform =
+        Platform::start_with(folder.path(), "127.0.0.1:0", &["--empty", "--disk-free-min", &everything]);
+    assert_eq!(platform.get(&format!("/v1/users/{user}"))["name"], "Orla");
+    let path = format!("/v1/parts/{part}/comments");
+    let refused = platform.send("POST", &path, Some(&token), "k", Some(json!({ "text": "a" })));
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(refused.head.contains("retry-after: 30"), "{}", refused.head);
+    assert!(platform.list(&format!("{path}?flat=true")).is_empty());
     assert!(platform.stop().success());
 }

@@ -60,7 +60,6 @@ pub struct Committer {
     pub(crate) shared: Arc<Shared>,
     /// A relaxed commit has not been followed by a synced one.
     pub(crate) unsynced: bool,
-    pub(crate) stopped: Option<StoreError>,
 }
 
 impl std::fmt::Debug for Committer {
@@ -193,7 +192,7 @@ impl Committer {
             (self.marks.high, self.marks.ahead) = (clock.high(), clock.ahead());
             return Ok(());
         }
-        if let Some(error) = &self.stopped {
+        if let Some(error) = self.shared.stopped.get() {
             return Err(error.clone());
         }
         let marks = Marks { high: clock.high(), ahead: clock.ahead(), sequence };
@@ -211,7 +210,7 @@ impl Committer {
         if let Err(error) = committed {
             if matches!(error, StoreError::Stopped { .. }) {
                 tracing::error!(%error, service = %self.identity.service, "no more writes are taken");
-                self.stopped = Some(error.clone());
+                self.shared.stopped.get_or_init(|| error.clone());
             }
             return Err(error);
         }

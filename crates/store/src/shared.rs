@@ -7,7 +7,7 @@ use crate::key::OUTBOX_TAG;
 use crate::outbox::{Mark, Mirror};
 use crate::world::World;
 use bytes::Bytes;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
 
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Shared {
     /// Locked for moments, by the committer and by the relay.
     outbox: Mutex<Mirror>,
     pub(crate) committed: watch::Sender<u64>,
+    /// Why no more writes are taken, once that is so.
+    pub(crate) stopped: OnceLock<StoreError>,
 }
 
 impl Shared {
@@ -34,6 +36,7 @@ impl Shared {
             identity,
             outbox: Mutex::new(mirror),
             committed: watch::Sender::new(sequence),
+            stopped: OnceLock::new(),
         })
     }
 

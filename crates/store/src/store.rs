@@ -78,7 +78,6 @@ impl Store {
             shared: Arc::clone(&shared),
             // What an earlier process committed relaxed may still be in the air.
             unsynced: true,
-            stopped: None,
         };
         Ok((Self { orders: sender, shared }, committer))
     }
@@ -148,6 +147,11 @@ impl Store {
     /// that stays marked holds back no other.
     pub fn marks(&self, topic: &str, limit: usize) -> Result<Vec<Mark>, StoreError> {
         self.shared.marks(topic, limit)
+    }
+
+    /// Why no more writes are taken, if that is so: reads go on, and only a restart helps.
+    pub fn stopped(&self) -> Option<StoreError> {
+        self.shared.stopped.get().cloned()
     }
 
     /// How many rows are to be announced, and whether that is only the part of them that is held in memory.

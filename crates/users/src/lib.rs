@@ -82,6 +82,13 @@ impl Users {
         if keys.public_key(&key.to_string()).is_none() {
             return Err(OpenError::Revoked { key });
         }
+        // Nothing to be written is not written: a full disk is no reason not to start.
+        let reader = store.reader()?;
+        let stored = reader.get::<rows::SigningKeyRow>(&key).await?.unwrap_or_default();
+        drop(reader);
+        if stored.key.get().is_some() {
+            return Ok(Self { store, keys, signing_key: Arc::new(signing_key) });
+        }
         let announce = move |view: &mut store::View<'_>| write::add_key(view, key, &public_key, &certificate);
         store.write(announce).await.map_err(store::WriteError::into_store)?;
         Ok(Self { store, keys, signing_key: Arc::new(signing_key) })
@@ -90,6 +97,11 @@ impl Users {
     /// Its store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The id of the key that it signs with.
+    pub fn signing_key_id(&self) -> String {
+        self.signing_key.key_id()
     }
 
     /// What announces its profiles and keys.

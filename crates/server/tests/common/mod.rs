@@ -52,9 +52,14 @@ impl Platform {
 
     /// The same at an address.
     pub(crate) fn start_at(data: &Path, listen: &str, args: &[&str]) -> Self {
+        Self::start_with(data, listen, &[args, &["--disk-free-min", "0"]].concat())
+    }
+
+    /// The same with the arguments as they are.
+    pub(crate) fn start_with(data: &Path, listen: &str, args: &[&str]) -> Self {
         let mut command = antiphon();
         command.arg("serve").args(args).arg("--data").arg(data);
-        command.args(["--listen", listen, "--disk-free-min", "0", "--log", "warn"]);
+        command.args(["--listen", listen, "--log", "warn"]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut greeting = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
