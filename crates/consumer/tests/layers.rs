@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use antiphon_consumer::layers::{CatchPanic, DeadLetterAfter, Metrics, Retry, Timeout, TimeoutError, Trace};
+use antiphon_consumer::layers::{CatchPanic, DeadLetterAfter, Metrics, Retry, Timeout, TimeoutError};
 use antiphon_consumer::{
     Backoff, CancelReason, CancelSource, Context, DefaultStack, Handler, HandlerError, Layer, PoisonError,
     Request, Router, UnknownType, handler_fn, layers, tower_handler,
@@ -199,42 +199,6 @@ async fn metrics_count_every_outcome() {
         "antiphon_consumer_receive_count_sum{topic=\"topic\",service=\"service\"} 5",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
-    }
-}
-
-/// What a subscriber wrote, to be read back.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn trace_says_whose_message_failed_and_why() {
-    let written = Written::default();
-    let writer = written.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .without_time()
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let (handler, _) = failing(1);
-    let handler = Trace.layer(handler);
-    handler.handle(&Message::default(), &context().with_receive_count(3)).await.unwrap_err();
-    handler.handle(&Message::default(), &context()).await.unwrap();
-    let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(text.lines().count(), 1, "success is not worth a line: {text}");
-    for part in ["WARN", "handle{subscription=topic/service/site receive_count=3}", "not yet"] {
-        assert!(text.contains(part), "{part}: {text}");
     }
 }
 
