@@ -102,36 +102,27 @@
     reason = "a mutator's delta may be dropped where the whole row is announced anyway"
 )]
 
-mod clock;
-pub mod contributions;
-mod gset;
-mod hlc;
+mod causal;
+mod clocks;
+mod counters;
+mod faults;
+mod graphs;
 mod lattice;
 pub mod laws;
-mod life;
-mod lww;
-mod map;
-mod max;
-mod min;
-mod owned_tallies;
-mod pair;
-mod replica;
-mod stamp;
-mod tally;
+mod products;
+mod registers;
+mod sequences;
+mod sets;
 mod text;
 
-pub use clock::{AHEAD_MS_MAX, Clock, TooFarAhead};
-pub use contributions::{Contributes, Contribution, Moved, OwnedTallies, moved};
-pub use gset::GSet;
-pub use hlc::Hlc;
+pub use causal::*;
+pub use clocks::*;
+pub use counters::*;
+pub use faults::identity_faults;
+pub use graphs::*;
 pub use lattice::Lattice;
-pub use life::Life;
-pub use lww::Lww;
-pub use map::Map;
-pub use max::Max;
-pub use min::Min;
-pub use pair::Pair;
-pub use replica::ReplicaId;
-pub use stamp::{Lane, Stamp};
-pub use tally::{Epoch, Tally, total};
+pub use products::*;
+pub use registers::*;
+pub use sequences::*;
+pub use sets::*;
 pub use text::ParseError;

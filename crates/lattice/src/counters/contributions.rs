@@ -51,7 +51,7 @@
 //! assert_eq!((tallies[&42].added, tallies[&42].removed), (1, 1));
 //! ```
 
-pub use crate::owned_tallies::OwnedTallies;
+pub use super::owned_tallies::OwnedTallies;
 use crate::{ReplicaId, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

@@ -1,5 +1,6 @@
 //! The last writer wins.
 
+use crate::faults::note_identity_fault;
 use crate::{Lattice, Stamp};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// **The tie.** A stamp belongs to one write, so two values with one stamp are a fault of identity: somewhere a
 /// replica was copied, or a clock lost its high-water mark. The greater value wins then, at every replica alike. That
-/// is why `T` is `Ord`. Nobody panics, because the fault is another's and would come again with each redelivery.
+/// is why `T` is `Ord`. [`identity_faults`](crate::identity_faults) counts it. Nobody panics, because the fault is another's and would come again with each redelivery.
 ///
 /// JSON: `{"at": stamp, "value": value}`, or `null` when never written. Fields that it does not know are skipped.
 ///
@@ -80,6 +81,12 @@ impl<T> Default for Lww<T> {
 
 impl<T: Ord + Clone> Lattice for Lww<T> {
     fn join(&mut self, other: Self) -> bool {
+        if let (Some(mine), Some(theirs)) = (&self.0, &other.0)
+            && mine.at == theirs.at
+            && mine.value != theirs.value
+        {
+            note_identity_fault();
+        }
         let grew = other.0 > self.0; // `None` is less than every `Some`
         if grew {
             self.0 = other.0;

@@ -1,0 +1,1 @@
+//! What was removed after it was seen.

@@ -1,0 +1,1 @@
+//! Who wrote, when, and after what.
