@@ -1,7 +1,5 @@
 //! Bytes from elsewhere: decoding them gives an error or a lawful state, and never a panic.
 
-#![expect(clippy::expect_used, reason = "a test may panic, in its helpers too")]
-
 mod common;
 
 use antiphon_lattice::{GSet, Hlc, Life, Lww, Map, Max, Pair, ParseError, ReplicaId, Stamp, Tally};

@@ -9,16 +9,15 @@ use std::marker::PhantomData;
 
 /// A lattice for every key, joined key by key.
 ///
-/// A key is never removed. A key that is absent and a key that holds the bottom would answer every question alike, so
-/// they must be equal; therefore **bottoms are not stored**, however they come (by [`join_entry`](Map::join_entry),
-/// from an iterator, from JSON). This is also why there is no `get_mut`: [`update`](Map::update) changes a value and
-/// keeps the promise. A pair of a bottom is no news either, so `len` counts the keys about which something is known.
+/// # Promise
 ///
-/// It costs its keys and values in every full state, and one entry in a delta. Rows that are many, or that change
-/// alone, are better kept as rows of a store than inside one `Map`.
+/// Each key keeps the promise of its value, and nothing more: keys do not know of each other, and a delta may bring one
+/// without the other.
 ///
-/// JSON: an object in key order (keys must encode as strings). When a key stands twice in an object its values are
-/// joined.
+/// A key is never removed. A key that is absent and a key that holds the bottom would answer every question alike, so they
+/// must be equal; therefore **bottoms are not stored**, however they come (by [`join_entry`](Map::join_entry), from an
+/// iterator, from JSON). This is also why there is no `get_mut`: [`update`](Map::update) changes a value and keeps the
+/// promise. A pair of a bottom is no news either, so `len` counts the keys about which something is known.
 ///
 /// ```
 /// use antiphon_lattice::{Lattice, Map, Max};
@@ -30,6 +29,40 @@ use std::marker::PhantomData;
 /// assert_eq!(delta, Map::of("part 1", Max(11)));
 /// assert_eq!(reads.iter().collect::<Vec<_>>(), [(&"part 1", &Max(11)), (&"part 2", &Max(4))]);
 /// ```
+///
+/// # Anomaly
+///
+/// That a key is there cannot be taken back, and what belongs together may be seen apart:
+///
+/// ```
+/// use antiphon_lattice::{Lattice, Map, Max};
+/// let mut sent = Map::default();
+/// let chapters = sent.update("chapters", |count: &mut Max<u64>| count.raise(200));
+/// let pages = sent.update("pages", |count| count.raise(9_000));
+/// let mut there = Map::default();
+/// there.join(pages);
+/// assert_eq!(there.get("chapters"), None, "a book of 9,000 pages without a chapter");
+/// assert_eq!(there.joined(chapters), sent);
+/// ```
+///
+/// # Cost
+///
+/// Its keys and values in every full state; in JSON 2 bytes an entry beside them (4 with the quotes of its key), and one for
+/// the whole. One entry costs O(log n), a join O(m log n) and the joins of the values, for a delta of m. A delta is one entry.
+/// Rows that are many, or that change alone, are better kept as rows of a store than inside one `Map`.
+///
+/// # Choose another
+///
+/// [`OrMap`](crate::OrMap) to remove keys. A struct whose `join` is written by hand for fields that have names, and one
+/// [`Lww`](crate::Lww) for those that belong together.
+///
+/// # Source
+///
+/// The product of lattices, as in Baquero, Almeida, Cunha, Ferreira, *Composition of state-based CRDTs*, 2015, §2.3.
+///
+/// # JSON
+///
+/// An object in key order (keys must encode as strings). When a key stands twice in an object its values are joined.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Map<K, V>(BTreeMap<K, V>);

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 
 /// The minimum register: empty, or the least value ever written.
 ///
-/// This is how a thing that may be created twice stays one thing. A post that two replicas accepted is in both of
-/// them a `Min` of (stamp, place, text); once they meet, both hold the one with the lesser stamp, and it never
-/// changes again unless something still earlier turns up. Empty is the bottom, so `Min` needs no greatest `T`.
+/// This is how a thing that may be created twice stays one thing. A post that two replicas accepted is in both of them a
+/// `Min` of (stamp, place, text); once they meet, both hold the one with the lesser stamp, and it never changes again unless
+/// something still earlier turns up.
 ///
-/// Choose [`Lww`](crate::Lww) for what people edit. JSON: the bare value, or `null` (so a `T` whose own JSON can be
-/// `null`, such as an `Option`, cannot live in a `Min`: put it in a struct).
+/// # Promise
+///
+/// The least value which any replica wrote is the one that all show. Empty is the bottom, so `Min` needs no greatest `T`.
 ///
 /// ```
 /// use antiphon_lattice::{Lattice, Min};
@@ -19,6 +20,36 @@ use serde::{Deserialize, Serialize};
 /// assert!(!first.join(Min::of(("10:03", "replica c"))));
 /// assert_eq!(first.get(), Some(&("10:01", "replica a")));
 /// ```
+///
+/// # Anomaly
+///
+/// The first value is the first by its own order, and not the first that was seen. What everybody has read may change,
+/// once, when something earlier turns up:
+///
+/// ```
+/// use antiphon_lattice::{Lattice, Min};
+/// let mut post = Min::of((200, "the text that was shown for a day"));
+/// post.join(Min::of((100, "accepted earlier, by a replica that was cut off")));
+/// assert_eq!(post.get(), Some(&(100, "accepted earlier, by a replica that was cut off")));
+/// ```
+///
+/// # Cost
+///
+/// The value, in memory and in JSON. All operations are one comparison. A delta is the value.
+///
+/// # Choose another
+///
+/// [`Lww`](crate::Lww) for what people edit; [`Max`](crate::Max) for what rises; [`MvRegister`](crate::MvRegister) to keep
+/// both of two.
+///
+/// # Source
+///
+/// The dual of [`Max`](crate::Max).
+///
+/// # JSON
+///
+/// The bare value, or `null` (so a `T` whose own JSON can be `null`, such as an `Option`, cannot live in a `Min`: put it in
+/// a struct).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Min<T>(Option<T>);

@@ -1,4 +1,5 @@
 //! Replicas that mutate and gossip over a queue that loses, repeats and reorders.
+#![allow(clippy::indexing_slicing, reason = "a test may panic, in its helpers too")]
 
 use super::replica;
 use antiphon_lattice::{Clock, Lane, Lattice, ReplicaId, Stamp};

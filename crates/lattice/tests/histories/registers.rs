@@ -2,7 +2,7 @@
 
 use crate::common::history::WRITERS;
 use crate::common::{last_writer, replica};
-use antiphon_lattice::{Clock, Lane, Lww, Max, Min};
+use antiphon_lattice::{Clock, Lane, Lww, Max, Min, MvRegister};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -15,6 +15,23 @@ histories! {
 
     lww: Lww<u8>, by u8, any::<u8>(), |state, op, writer| state.set(writer.mint(state.stamp()), op),
         answers |state| state.get().copied(), as would |log| last_writer(log.iter().map(|line| (line.stamp, line.op)));
+
+    // `None` clears. The values are those of the writes that no later write or clearing has seen.
+    mv_register: MvRegister<u8>, by Option<u8>, prop::option::weighted(0.9, any::<u8>()),
+        |state, op, writer| match op {
+            Some(value) => state.set(writer.id, value),
+            None => state.clear(),
+        },
+        answers |state| sorted(state.values().copied()),
+        as would |log| sorted(log.iter().enumerate().filter_map(|(nth, line)| {
+            line.op.filter(|_| log.iter().all(|later| !later.saw.contains(&nth)))
+        }));
+}
+
+fn sorted(values: impl Iterator<Item = u8>) -> Vec<u8> {
+    let mut values: Vec<u8> = values.collect();
+    values.sort_unstable();
+    values
 }
 
 proptest! {
