@@ -67,9 +67,10 @@ function chosen(data) {
   return [name, address === "" ? null : address];
 }
 
-/** Shows the reader's name in `corner`, or a button to choose one. */
+/** Shows the reader's library and name in `corner`, or a button to choose one. */
 export function showAccount(corner) {
   const enter = h("button", { class: "button", type: "button", on: { click: needAccount } }, "Choose a name");
+  const library = h("a", { class: "library-link", href: "/library" }, "Library");
   let me = null;
   function show() {
     if (!session.user) {
@@ -78,6 +79,7 @@ export function showAccount(corner) {
       me = person(session.user, "small");
       const label = "Change your name and picture";
       corner.replaceChildren(
+        library,
         h(
           "button",
           { class: "account", type: "button", "aria-label": label, title: label, on: { click: changeProfile } },

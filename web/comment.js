@@ -19,7 +19,8 @@ const LINES_SHOWN = 12;
 
 /**
  * `thread` is what all comments of the page share: `{part, isModerator(), paragraph(id), choose(what), signal}`.
- * `list` is the list that it stands in, which is told of changes and can make the list of replies to a comment.
+ * `list` is the list that it stands in, which is told of changes and can make the list of replies to a comment. Where
+ * it is `inPlace`, it lists the replies itself.
  */
 export function commentView(first, { thread, list, depth, mayOpen }) {
   const { id } = first;
@@ -110,7 +111,7 @@ export function commentView(first, { thread, list, depth, mayOpen }) {
 
   function menuItems() {
     if (comment.deleted) return [];
-    const items = [{ label: "Show only this", run: () => thread.choose({ comment: id }) }];
+    const items = [{ label: "Show its thread", run: () => thread.choose({ comment: id }) }];
     if (session.isMe(comment.author)) {
       if (!comment.hidden) items.push({ label: "Edit", run: openEdit });
       items.push({ label: "Delete", danger: true, run: askDelete });
@@ -192,7 +193,8 @@ export function commentView(first, { thread, list, depth, mayOpen }) {
       cancelled: closeReply,
       posted: (posted) => {
         closeReply();
-        openReplies().post(posted);
+        if (list.inPlace) list.post(posted);
+        else openReplies().post(posted);
       },
     });
     below.prepend(replyBox.element);
@@ -216,7 +218,9 @@ export function commentView(first, { thread, list, depth, mayOpen }) {
   }
 
   function toggleReplies() {
-    if (replies?.element.isConnected) {
+    if (list.inPlace) {
+      thread.choose({ comment: id });
+    } else if (replies?.element.isConnected) {
       replies.element.remove();
       toggle.setAttribute("aria-expanded", "false");
     } else {
@@ -224,8 +228,9 @@ export function commentView(first, { thread, list, depth, mayOpen }) {
     }
   }
 
+  if (list.inPlace) toggle.removeAttribute("aria-expanded");
   const unwatch = counts.watch(group, (number) => {
-    toggle.hidden = number === 0;
+    toggle.hidden = number === 0 || (list.inPlace && !list.isCut(id));
     setText(toggle, number < 1000 ? counted(number, "Reply", "Replies") : `${abbreviated(number)} Replies`);
     if (replies?.element.isConnected) replies.refresh().catch(() => {});
   });

@@ -8,6 +8,7 @@ import { arrange, h, setText } from "./dom.js";
 import { excerpt } from "./format.js";
 import { Listing } from "./listing.js";
 import { sentence, tell } from "./notice.js";
+import { threadList } from "./thread.js";
 
 const PAGE = 20;
 const PAGE_SHORT = 10;
@@ -15,8 +16,8 @@ const PAGE_MAX = 100;
 /** So many comments of a list may open their replies by themselves. */
 const OPEN_MAX = 12;
 
-/** A list with its "Show more". `short` is for replies, `only` for a list of one comment. */
-export function commentList({ order, path, query = {}, only = null, thread, depth, short = false, empty = null }) {
+/** A list with its "Show more". `short` is for replies. */
+export function commentList({ order, path, query = {}, thread, depth, short = false, empty = null }) {
   const page = short ? PAGE_SHORT : PAGE;
   const listing = new Listing(order);
   const views = new Map();
@@ -32,10 +33,7 @@ export function commentList({ order, path, query = {}, only = null, thread, dept
   const self = { element, refresh, post, changed, repliesTo, end };
 
   const get = (address) => call("GET", address, { auth: "optional", signal: thread.signal });
-  const ask = async (cursor, limit) =>
-    only === null
-      ? get(withQuery(path, { ...query, order, cursor, limit }))
-      : { items: [await get(`/v1/comments/${only}`)], next: null };
+  const ask = (cursor, limit) => get(withQuery(path, { ...query, order, cursor, limit }));
 
   /** Loads the list, or what changed in it. */
   async function refresh() {
@@ -193,15 +191,17 @@ export function commentsSection(thread) {
     list?.end();
     unwatch();
     const about = paragraph === null ? "part" : "paragraph";
-    list = commentList({
-      order,
-      path: `/v1/parts/${thread.part}/comments`,
-      query: { paragraph },
-      only,
-      thread,
-      depth: 0,
-      empty: `Nobody has commented on this ${about} yet. The first voice is yours.`,
-    });
+    list =
+      only === null
+        ? commentList({
+            order,
+            path: `/v1/parts/${thread.part}/comments`,
+            query: { paragraph },
+            thread,
+            depth: 0,
+            empty: `Nobody has commented on this ${about} yet. The first voice is yours.`,
+          })
+        : threadList({ comment: only, thread });
     place.replaceChildren(list.element);
     const group = paragraph === null ? `part:${thread.part}` : `paragraph:${thread.part}:${paragraph}`;
     unwatch = counts.watch(group, (number) =>
@@ -224,7 +224,7 @@ export function commentsSection(thread) {
   return {
     element,
     refresh: () => list?.refresh(),
-    /** Shows the comments on one paragraph, one comment alone, or all. */
+    /** Shows the comments on one paragraph, the thread around one comment, or all. */
     show({ paragraph: wanted, comment }) {
       const told = wanted === null ? null : thread.paragraph(wanted);
       paragraph = told ? wanted : null;

@@ -2,6 +2,7 @@
 
 import { attribute, h } from "./dom.js";
 import { icon } from "./icons.js";
+import { upAndDown } from "./moving.js";
 import { sentence } from "./notice.js";
 
 const TITLE_MAX = 200;
@@ -18,6 +19,8 @@ export function editor({ title = "", paragraphs = [], action, send, cancelled })
     dir: "auto",
   });
   const boxes = h("div", { class: "editor-paragraphs" });
+  const moved = h("p", { class: "unseen", role: "status" });
+  const rows = new Map();
   const error = h("p", { class: "error", role: "alert", hidden: true });
   const submit = h("button", { class: "button primary", type: "submit" }, action);
   const element = h(
@@ -29,7 +32,8 @@ export function editor({ title = "", paragraphs = [], action, send, cancelled })
       { class: "field" },
       h("span", null, "Text"),
       boxes,
-      h("small", null, "An empty line begins a new paragraph."),
+      moved,
+      h("small", null, "An empty line begins a new paragraph. Alt with ↑ or ↓ moves the one you are in."),
     ),
     h(
       "button",
@@ -49,29 +53,65 @@ export function editor({ title = "", paragraphs = [], action, send, cancelled })
   if (paragraphs.length === 0) attribute(boxes, "data-first", true);
 
   function add({ id, text }, before) {
-    const box = h("textarea", { rows: 3, "aria-label": "Paragraph", dir: "auto", on: { input: () => grow(box) } });
+    const box = h("textarea", { rows: 3, dir: "auto", on: { input: () => grow(box), keydown: onKey } });
     box.value = text;
-    const tool = (name, label, run) =>
-      h(
-        "button",
-        { class: "menu-button", type: "button", "aria-label": label, title: label, on: { click: run } },
-        icon(name),
-      );
-    const row = h(
-      "div",
-      { class: "editor-paragraph", "data-id": id ?? null },
-      box,
-      h(
-        "div",
-        { class: "editor-tools" },
-        tool("up", "Move up", () => row.previousElementSibling?.before(row)),
-        tool("down", "Move down", () => row.nextElementSibling?.after(row)),
-        tool("cross", "Remove this paragraph", () => row.remove()),
-      ),
+    const arrows = upAndDown("this paragraph", move);
+    const remove = h(
+      "button",
+      {
+        class: "menu-button",
+        type: "button",
+        "aria-label": "Remove this paragraph",
+        title: "Remove this paragraph",
+        on: { click: onRemove },
+      },
+      icon("cross"),
     );
+    const tools = h("div", { class: "editor-tools" }, arrows.elements, remove);
+    const row = h("div", { class: "editor-paragraph", "data-id": id ?? null }, box, tools);
+    rows.set(row, { box, arrows });
     boxes.insertBefore(row, before);
+    number();
     requestAnimationFrame(() => grow(box));
     return box;
+
+    function move(step) {
+      if (step < 0) row.previousElementSibling?.before(row);
+      else row.nextElementSibling?.after(row);
+      number();
+      row.scrollIntoView({ block: "nearest" });
+      moved.textContent = box.getAttribute("aria-label");
+    }
+
+    function onKey(event) {
+      const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+      if (!step || !event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      const { selectionStart, selectionEnd } = box;
+      move(step);
+      box.focus();
+      box.setSelectionRange(selectionStart, selectionEnd);
+    }
+
+    function onRemove() {
+      const next = row.nextElementSibling ?? row.previousElementSibling;
+      row.remove();
+      rows.delete(row);
+      number();
+      // The keyboard goes where it would have gone, and not to the top of the page.
+      if (next) rows.get(next).box.focus();
+      else name.focus();
+    }
+  }
+
+  /** Tells each box where it stands. */
+  function number() {
+    const all = [...boxes.children];
+    for (const [index, row] of all.entries()) {
+      const { box, arrows } = rows.get(row);
+      attribute(box, "aria-label", `Paragraph ${index + 1} of ${all.length}`);
+      arrows.show(index === 0, index === all.length - 1);
+    }
   }
 
   async function onSubmit(event) {

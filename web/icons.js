@@ -14,6 +14,7 @@ const SHAPES = {
   up: ["m5 14.5 7-7 7 7"],
   down: ["m5 9.5 7 7 7-7"],
   cross: ["m6 6 12 12", "M18 6 6 18"],
+  bookmark: ["M6.5 3.8h11v16.4L12 16.4l-5.5 3.8V3.8Z"],
 };
 
 export function icon(name) {

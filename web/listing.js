@@ -123,3 +123,71 @@ export class Listing {
     return this.#held.has(id) || (this.#changed.get(id) ?? 0) > ticket;
   }
 }
+
+/**
+ * The thread around a comment, as a list: what it answers from the top down, the comment, and what is below it depth
+ * first. Each of the first answers the one before, so only what is below the comment is any deeper than it.
+ */
+export class ThreadListing extends Listing {
+  /** What the first one answers, where that is too far up to be listed. */
+  above = null;
+  /** How many stand before the comment. */
+  ancestors = 0;
+  #depths = new Map();
+  #cut = new Set();
+
+  constructor() {
+    super("oldest");
+  }
+
+  depth(id) {
+    return this.#depths.get(id) ?? 0;
+  }
+
+  /** Whether it has replies that stand in its own thread only. */
+  isCut(id) {
+    return this.#cut.has(id);
+  }
+
+  /** The thread from its beginning; as `head`. */
+  thread({ ancestors, above, items, next }, ticket) {
+    this.above = above;
+    this.ancestors = ancestors.length;
+    for (const { id } of ancestors) this.#depths.set(id, 0);
+    const held = this.head({ items: [...ancestors, ...this.#noted(items)], next }, ticket);
+    held.forEach((id) => this.#settle(id));
+    return held;
+  }
+
+  /** As `more`. */
+  page({ items, next }, cursor, ticket) {
+    this.more({ items: this.#noted(items), next }, cursor, ticket);
+  }
+
+  post(comment) {
+    const known = this.ids.includes(comment.id);
+    super.post(comment);
+    if (!known) this.#settle(comment.id);
+  }
+
+  #noted(items) {
+    for (const { depth, cut, comment } of items) {
+      this.#depths.set(comment.id, depth);
+      if (cut) this.#cut.add(comment.id);
+      else this.#cut.delete(comment.id);
+    }
+    return items.map(({ comment }) => comment);
+  }
+
+  /** Puts a comment that no answer has placed below all that is below what it answers. */
+  #settle(id) {
+    const ids = this.ids.filter((other) => other !== id);
+    const parent = ids.indexOf(this.comments.get(id).parent);
+    if (parent === -1) return;
+    const depth = this.depth(ids[parent]);
+    const below = ids.findIndex((other, index) => index > parent && this.depth(other) <= depth);
+    ids.splice(below === -1 ? ids.length : below, 0, id);
+    this.#depths.set(id, depth + 1);
+    this.ids = ids;
+  }
+}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Listing, newer } from "./listing.js";
+import { Listing, newer, ThreadListing } from "./listing.js";
 
 const comment = (id, more = {}) => ({ id, text: id, edited_at: null, deleted: false, hidden: false, ...more });
 const page = (ids, next = null) => ({ items: [...ids].map((id) => comment(id)), next });
@@ -121,4 +121,57 @@ test("of two states of one comment, gone wins, then the later edit", () => {
   assert.equal(newer(one, two).text, "2");
   assert.equal(newer(two, one).text, "2");
   assert.equal(newer(undefined, one), one);
+});
+
+/** A thread from its lines, `".b"` for a comment `b` one below. */
+const thread = (ancestors, lines, next = null) => ({
+  ancestors: [...ancestors].map((id) => comment(id)),
+  above: null,
+  items: lines.map((line) => ({ depth: line.length - 1, cut: false, comment: comment(line.at(-1)) })),
+  next,
+});
+const deep = (listing) => listing.ids.map((id) => ".".repeat(listing.depth(id)) + id);
+
+function threadOf(...told) {
+  const listing = new ThreadListing();
+  listing.thread(thread(...told), listing.ticket());
+  return listing;
+}
+
+test("a thread is what the comment answers, the comment, and what is below it", () => {
+  const listing = threadOf("ab", ["c", ".d", "..e", ".f"]);
+  assert.deepEqual(deep(listing), ["a", "b", "c", ".d", "..e", ".f"]);
+  assert.equal(listing.ancestors, 2);
+});
+
+test("an own reply stands below all that is below what it answers, until an answer tells its place", () => {
+  const listing = threadOf("", ["a", ".b", "..c", ".d"]);
+  listing.post(comment("x", { parent: "b" }));
+  listing.post(comment("y", { parent: "a" }));
+  listing.post(comment("z", { parent: "x" }));
+  const own = ["a", ".b", "..c", "..x", "...z", ".d", ".y"];
+  assert.deepEqual(deep(listing), own);
+  const held = listing.thread(thread("", ["a", ".b", "..c", ".d"]), listing.ticket());
+  assert.deepEqual([held, deep(listing)], [["x", "z", "y"], own], "an answer that lacks them takes none away");
+  listing.thread(thread("", ["a", ".b", "..c", "..x", "..w", "...v", ".d"]), listing.ticket());
+  assert.deepEqual(deep(listing), ["a", ".b", "..c", "..x", "...z", "..w", "...v", ".d", ".y"]);
+});
+
+test("pages of a thread go on where the one before ended, and stay when it is asked for again", () => {
+  const listing = threadOf("", ["a", ".b"], "2");
+  listing.page(thread("", ["..c", ".d"]), "2", listing.ticket());
+  assert.deepEqual(deep(listing), ["a", ".b", "..c", ".d"]);
+  listing.thread(thread("", ["a", ".b"], "2"), listing.ticket());
+  assert.deepEqual(deep(listing), ["a", ".b", "..c", ".d"]);
+  assert.equal(listing.next, null);
+});
+
+test("what is cut is cut until an answer says otherwise", () => {
+  const listing = threadOf("", ["a", ".b"]);
+  const cut = thread("", ["a", ".b"]);
+  cut.items[1].cut = true;
+  listing.thread(cut, listing.ticket());
+  assert.deepEqual([listing.isCut("a"), listing.isCut("b")], [false, true]);
+  listing.thread(thread("", ["a", ".b"]), listing.ticket());
+  assert.equal(listing.isCut("b"), false);
 });

@@ -14,9 +14,10 @@ import { menu } from "./menu.js";
 import { notice, tell } from "./notice.js";
 import { person } from "./people.js";
 import { poll } from "./poll.js";
+import { readerName } from "./reader.js";
 import { navigate, setQuery } from "./router.js";
 import { session } from "./session.js";
-import { statistic } from "./statistic.js";
+import { readStatistic, statistic } from "./statistic.js";
 import { Memory } from "./storage.js";
 
 /** Who leaves sooner has not read. */
@@ -174,7 +175,9 @@ function countRead(id, signal) {
   const timer = setInterval(() => {
     if (document.hidden) return;
     clearInterval(timer);
-    call("POST", `/v1/parts/${id}/reads`, { signal }).catch(() => {});
+    // Who has an account is known by it wherever they read, and everybody else by this browser.
+    const body = { reader: readerName() };
+    call("POST", `/v1/parts/${id}/reads`, { body, auth: "optional", signal }).catch(() => {});
   }, READ_AFTER_MS);
   signal.addEventListener("abort", () => clearInterval(timer));
 }
@@ -182,7 +185,7 @@ function countRead(id, signal) {
 function partHead(part, { vote, menuItems, signal }) {
   const story = h("a", { href: `/stories/${part.story.id}`, dir: "auto" });
   const title = h("h1", { dir: "auto" });
-  const reads = statistic("eye", "Read", "Reads");
+  const reads = readStatistic();
   const votes = statistic("star", "Vote", "Votes", h("button", { type: "button", on: { click: vote } }));
   const comments = statistic("bubble", "Comment", "Comments", h("a", { href: "#comments" }));
   const author = person(part.author, "medium");
@@ -198,13 +201,11 @@ function partHead(part, { vote, menuItems, signal }) {
   );
   watched(`votes:${part.id}`, votes.show, signal);
   watched(`part:${part.id}`, comments.show, signal);
-  let readsMost = 0;
 
   function show(told) {
     setText(story, told.story.title);
     setText(title, told.title);
-    readsMost = Math.max(readsMost, told.counts.reads);
-    reads.show(readsMost);
+    reads.show(told.counts);
     attribute(votes.element, "aria-pressed", String(told.voted === true));
     author.show(told.author);
     actions.update();

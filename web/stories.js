@@ -9,12 +9,14 @@ import { arrange, h, setText } from "./dom.js";
 import { editor } from "./editor.js";
 import { date, exactTime } from "./format.js";
 import { icon } from "./icons.js";
+import { behind, oneByOne, stepped, upAndDown } from "./moving.js";
 import { tell } from "./notice.js";
 import { person } from "./people.js";
 import { poll } from "./poll.js";
 import { navigate } from "./router.js";
 import { session } from "./session.js";
-import { statistic } from "./statistic.js";
+import { shelfButton } from "./shelf.js";
+import { readStatistic, statistic } from "./statistic.js";
 
 const PAGE = 20;
 const TITLE_MAX = 200;
@@ -133,6 +135,8 @@ export async function storyPage({ id, signal }) {
   const load = () => call("GET", `/v1/stories/${id}`, { signal });
   let story = await load();
   const rows = new Map();
+  const moves = oneByOne();
+  let asked = 0;
 
   const title = h("h1", { dir: "auto" });
   const author = person(story.author, "medium");
@@ -150,7 +154,7 @@ export async function storyPage({ id, signal }) {
     { class: "narrow" },
     h("p", { class: "crumb" }, h("a", { href: "/" }, "Stories")),
     h("div", { class: "page-head" }, title, add),
-    h("p", { class: "byline" }, author.element, time),
+    h("p", { class: "byline" }, author.element, time, shelfButton(id, signal)),
     list,
     none,
   );
@@ -162,17 +166,46 @@ export async function storyPage({ id, signal }) {
     add.hidden = !mine;
     setText(none, mine ? "Your story has no parts yet." : "This story has no parts yet.");
     none.hidden = story.parts.length > 0;
-    const elements = story.parts.map((part) => {
-      if (!rows.has(part.id)) rows.set(part.id, partCard(part, signal));
-      rows.get(part.id).show(part);
+    const elements = story.parts.map((part, index) => {
+      if (!rows.has(part.id)) rows.set(part.id, partCard(part, (step) => move(part.id, step), signal));
+      rows.get(part.id).show(part, { mine, first: index === 0, last: index === story.parts.length - 1 });
       return rows.get(part.id).element;
     });
     arrange(list, elements);
   }
 
   async function refresh() {
-    story = await load();
+    asked += 1;
+    const mine = asked;
+    const told = await load();
+    // An answer that was asked for before the last move shows an order that is no more.
+    if (mine === asked && moves.waiting === 0) take(told);
+  }
+
+  function take(told) {
+    story = told;
     show();
+  }
+
+  /** Shown at once; the server is told in the order of the clicks, and what it says in the end is shown. */
+  async function move(part, step) {
+    const order = stepped(
+      story.parts.map((one) => one.id),
+      part,
+      step,
+    );
+    if (order === null) return;
+    const byId = new Map(story.parts.map((one) => [one.id, one]));
+    asked += 1;
+    take({ ...story, parts: order.map((one) => byId.get(one)) });
+    const body = { behind: behind(order, part) };
+    try {
+      const told = await moves.run(() => call("PUT", `/v1/parts/${part}/place`, { body, auth: "required" }));
+      if (moves.waiting === 0) take(told);
+    } catch (problem) {
+      tell(problem);
+      refresh().catch(() => {});
+    }
   }
 
   function addPart() {
@@ -195,24 +228,26 @@ export async function storyPage({ id, signal }) {
   return { title: story.title, element };
 }
 
-function partCard(first, signal) {
+function partCard(first, move, signal) {
   const title = h("span", { class: "card-title", dir: "auto" });
-  const reads = statistic("eye", "Read", "Reads", h("span", { role: "img" }));
+  const reads = readStatistic(h("span", { role: "img" }));
   const votes = statistic("star", "Vote", "Votes", h("span", { role: "img" }));
   const comments = statistic("bubble", "Comment", "Comments", h("span", { role: "img" }));
   const time = h("time", { datetime: first.created_at, title: exactTime(first.created_at) }, date(first.created_at));
   const row = h("span", { class: "card-foot" }, reads.element, votes.element, comments.element, time);
-  const element = h("li", null, h("a", { class: "card", href: `/parts/${first.id}` }, title, row));
-  let readsMost = 0;
+  const arrows = upAndDown("this part", move);
+  const tools = h("span", { class: "card-tools" }, arrows.elements);
+  const element = h("li", { class: "part-row" }, h("a", { class: "card", href: `/parts/${first.id}` }, title, row), tools);
   if (typeof first.counts.votes === "object")
     signal.addEventListener("abort", counts.watch(`votes:${first.id}`, votes.show));
   if (typeof first.counts.comments === "object")
     signal.addEventListener("abort", counts.watch(`part:${first.id}`, comments.show));
 
-  function show(part) {
+  function show(part, { mine, first: isFirst, last: isLast }) {
     setText(title, part.title);
-    readsMost = Math.max(readsMost, part.counts.reads);
-    reads.show(readsMost);
+    tools.hidden = !mine || (isFirst && isLast);
+    arrows.show(isFirst, isLast);
+    reads.show(part.counts);
     // A count with its tallies is joined with what is known; a bare number can only be shown.
     votes.show(counts.joinOrNumber(part.counts.votes));
     comments.show(counts.joinOrNumber(part.counts.comments));

@@ -20,6 +20,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+mod thread;
+
 impl FromRef<Comments> for Arc<dyn Keys> {
     fn from_ref(comments: &Comments) -> Self {
         Arc::<api::KeyRing>::clone(&comments.keys)
@@ -33,6 +35,7 @@ pub(crate) fn router() -> OpenApiRouter<Comments> {
         .routes(routes!(counts))
         .routes(routes!(show_comment, edit, delete))
         .routes(routes!(replies))
+        .routes(routes!(thread::thread))
         .routes(routes!(set_visibility))
 }
 

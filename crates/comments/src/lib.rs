@@ -10,6 +10,7 @@
 //! | [`comment`] | the state of a comment, its lattice, what it counts for |
 //! | `write` | post, edit, delete, hide: pure functions of the rows they read |
 //! | `read` | pages of comments with authors and counts |
+//! | `thread` | the thread around a comment, as a graph that hostile rows cannot lead in circles |
 //! | `merge` | what it hears |
 //! | `http` | its face |
 
@@ -18,6 +19,7 @@ mod http;
 mod merge;
 pub mod read;
 pub mod rows;
+mod thread;
 mod write;
 
 use api::KeyRing;

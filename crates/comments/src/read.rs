@@ -10,6 +10,8 @@ use serde::Serialize;
 use store::{Reader, Row, Scan, StoreError, key};
 use utoipa::ToSchema;
 
+pub mod thread;
+
 /// A comment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CommentView {
@@ -176,7 +178,10 @@ async fn belongs(
     Ok(comment.is_live() || !reader.scan(&answers).await?.is_empty())
 }
 
-async fn show(reader: &Reader, comments: Vec<(CommentId, Comment)>) -> Result<Vec<CommentView>, StoreError> {
+pub(crate) async fn show(
+    reader: &Reader,
+    comments: Vec<(CommentId, Comment)>,
+) -> Result<Vec<CommentView>, StoreError> {
     let authors: Vec<_> =
         comments.iter().filter_map(|(_, comment)| comment.post.get()).map(|post| post.author).collect();
     let mut profiles = reader.get_many::<ProfileRow>(&authors).await?.into_iter();

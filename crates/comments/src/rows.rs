@@ -14,6 +14,20 @@
 //!
 //! Index rows are derived in the transaction that changes their comment. Their order is that of the post stamps, never
 //! of a client's clock.
+//!
+//! # A thread is a graph
+//!
+//! The posts name what they answer, so the rows of comments are an add-only graph, and [`replies`] is its index from
+//! above. What the rule of [`lattice::Dag`] (an edge only to what exists, from what nothing points at) is used for:
+//! - **Reading** a thread builds the graph, and walks it: what is not in the graph is masked, as in the lattice.
+//! - **Posting** keeps to half of it. An edge to what does not exist is accepted, since the news of it may only be late:
+//!   such an *orphan* stands on the top level. But what something points at already may not answer its own answers, as
+//!   all of them would be counted, and none would be found from the top level.
+//! - **Orphans** are told from one look at the parent's row, and not by a graph: the index of the top level must not
+//!   change with what is further up, or one late comment would rewrite the rows of all that is below it.
+//!
+//! Rows that two replicas accepted may make a ring all the same once they meet. The flat list and the thread around
+//! each of its comments show it; the top level does not.
 
 use crate::comment::Comment;
 use lattice::{Stamp, Tally};
@@ -110,6 +124,12 @@ pub fn paragraph(part: PartId, paragraph: ParagraphId, at: Stamp, id: CommentId)
     key::index(PARAGRAPH, &((part, paragraph), (at, id)))
 }
 
+/// The stamp and the id of the reply that an entry of [`replies`] is about.
+pub fn reply(entry: &[u8]) -> Option<(Stamp, CommentId)> {
+    let (_, at, id): (CommentId, Stamp, CommentId) = key::read_index(REPLIES, entry)?;
+    Some((at, id))
+}
+
 /// What the entries of [`paragraph`] begin with.
 pub fn paragraph_prefix(part: PartId, paragraph: ParagraphId) -> Vec<u8> {
     key::index(PARAGRAPH, &(part, paragraph))
@@ -150,5 +170,7 @@ mod tests {
         assert!(flat(part, at(1), old).starts_with(&flat_prefix(part)));
         assert!(thread(part, at(1), old).starts_with(&thread_prefix(part)));
         assert!(replies(old, at(1), new).starts_with(&replies_prefix(old)));
+        assert_eq!(reply(&replies(old, at(1), new)), Some((at(1), new)));
+        assert_eq!(reply(&thread(part, at(1), new)), None);
     }
 }

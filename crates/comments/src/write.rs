@@ -3,10 +3,10 @@
 //! Every one of them is answered in the same way: the comment as it is then. Repeating one changes nothing.
 
 use crate::comment::{Comment, Deletion, Post, Right};
-use crate::rows::{CommentRow, PartRow};
+use crate::rows::{CommentRow, PartRow, TallyRow};
 use api::Problem;
 use lattice::{Lww, Min};
-use messages::{CommentId, ParagraphId, PartId, UserId};
+use messages::{CommentId, Group, ParagraphId, PartId, UserId};
 use store::{Abort, View, ViewError, join_counted};
 
 /// A comment to be posted, checked already.
@@ -66,6 +66,9 @@ pub(crate) fn post(view: &mut View<'_>, new: &NewComment) -> Written {
     if view.get::<PartRow>(&new.part)?.is_some_and(|part| part.life.is_gone()) {
         return refuse(Problem::gone("the part was taken down by its author"));
     }
+    if new.parent == Some(new.id) {
+        return refuse(Problem::bad_request("parent", "a comment does not answer itself"));
+    }
     let mut paragraph = new.paragraph;
     if let Some(parent) = new.parent
         && let Some(parent) = view.get::<CommentRow>(&parent)?.unwrap_or_default().post.get()
@@ -73,6 +76,9 @@ pub(crate) fn post(view: &mut View<'_>, new: &NewComment) -> Written {
         // An unknown parent is no reason to refuse, as an unknown part is none.
         if parent.part != new.part {
             return refuse(Problem::bad_request("parent", "the comment it answers is on another part"));
+        }
+        if is_awaited(view, new.id)? {
+            leads_elsewhere(view, new.id, parent)?;
         }
         if paragraph.is_some() && paragraph != parent.paragraph {
             return refuse(Problem::bad_request(
@@ -92,6 +98,41 @@ pub(crate) fn post(view: &mut View<'_>, new: &NewComment) -> Written {
         text: new.text.clone(),
     };
     Ok(join(view, new.id, Comment { post: Min::of(post), ..Comment::default() })?)
+}
+
+/// How far up a comment that is answered already may find the top level: each step waits for the one before, and a
+/// write has [`store::ROUNDS_MAX`] steps for all that it does.
+const CLIMB_MAX: usize = 4;
+
+/// Whether somebody answered a comment here before it came.
+fn is_awaited(view: &mut View<'_>, id: CommentId) -> Result<bool, ViewError> {
+    let owners: Vec<_> = view.owned().iter().map(|(owner, _)| owner).collect();
+    for owner in owners {
+        let tally = view.get::<TallyRow>(&(Group::Replies(id), owner).into())?;
+        if tally.is_some_and(|tally| tally.added > 0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Keeps the rule of an add-only graph that is acyclic for ever: a new vertex is one that nothing points at. A comment
+/// that something points at already may come late all the same, and then has to be seen not to answer its own answers.
+fn leads_elsewhere(view: &mut View<'_>, id: CommentId, parent: &Post) -> Result<(), Abort<Problem>> {
+    let mut next = parent.parent;
+    for _ in 0..CLIMB_MAX {
+        let Some(above) = next else { return Ok(()) };
+        if above == id {
+            return refuse(Problem::bad_request("parent", "the comment it answers is an answer to it"));
+        }
+        let above = view.get::<CommentRow>(&above)?.unwrap_or_default();
+        next = above.post.get().and_then(|post| post.parent);
+    }
+    if next.is_none() {
+        return Ok(());
+    }
+    let limit = format!("answered before it came, it may answer nothing more than {CLIMB_MAX} answers deep");
+    refuse(Problem::bad_request("parent", limit).with_limit(CLIMB_MAX as u64))
 }
 
 /// A comment that was posted, or 404.

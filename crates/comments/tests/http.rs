@@ -1,8 +1,13 @@
 //! The service as its callers see it, on a store in memory.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the verdict")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, where a panic is the verdict"
+)]
 
 mod face;
+mod thread;
 
 use api::{SigningKey, root};
 use axum::http::StatusCode;

@@ -40,22 +40,27 @@ files! {
     "lattice.js": JAVASCRIPT,
     "listing.js": JAVASCRIPT,
     "menu.js": JAVASCRIPT,
+    "moving.js": JAVASCRIPT,
     "notice.js": JAVASCRIPT,
     "part.js": JAVASCRIPT,
     "people.js": JAVASCRIPT,
     "poll.js": JAVASCRIPT,
+    "reader.js": JAVASCRIPT,
     "router.js": JAVASCRIPT,
     "session.js": JAVASCRIPT,
+    "shelf.js": JAVASCRIPT,
     "statistic.js": JAVASCRIPT,
     "storage.js": JAVASCRIPT,
     "stories.js": JAVASCRIPT,
     "style.css": "text/css; charset=utf-8",
+    "thread.js": JAVASCRIPT,
 }
 
 /// The pages and what they load.
 pub(crate) fn routes() -> Router {
     Router::new()
         .route("/", get(shell))
+        .route("/library", get(shell))
         .route("/stories/{story}", get(shell))
         .route("/parts/{part}", get(shell))
         .route("/web/{file}", get(file))

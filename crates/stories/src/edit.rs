@@ -2,13 +2,14 @@
 
 use crate::paragraph::{self, Paragraph};
 use crate::part::Part;
+use crate::stays::stays;
 use crate::write::key_used_for_another;
-use crate::{EDITS_KEPT_MAX, PARAGRAPHS_EVER_MAX, PARAGRAPHS_MAX};
+use crate::{EDITS_KEPT_MAX, PARAGRAPHS_EVER_MAX, PARAGRAPHS_MAX, PARAGRAPHS_MOVED_BYTES_MAX, first, order};
 use api::Problem;
 use api::idempotency::IDEMPOTENCY_HEADER;
-use lattice::{Lww, Map, Min, Stamp};
+use lattice::{Arrangement, Lattice as _, Lww, Map, Min, Stamp};
 use messages::{ParagraphId, PartId, UserId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a part is to be, checked already as far as that is possible without the part.
 #[derive(Debug, Clone)]
@@ -58,37 +59,35 @@ impl Edit {
             delta.title = Lww::new(at, title.clone());
         }
         if let Some(list) = &self.paragraphs {
-            delta.paragraphs = self.paragraphs(list, stored, at)?;
+            let listed;
+            (delta.paragraphs, listed) = self.paragraphs(list, stored, at)?;
+            delta.order = arranged(stored, &listed, at)?;
         }
         Ok(delta)
     }
 
+    /// What the paragraphs of the list become, and their ids in its order.
     fn paragraphs(
         &self,
         list: &[(Option<ParagraphId>, String)],
         stored: &Part,
         at: Stamp,
-    ) -> Result<Map<ParagraphId, Paragraph>, Problem> {
-        let (mut delta, mut listed, mut made) = (Map::default(), BTreeSet::new(), 0);
-        // Places need only grow along the list: what is in order already keeps its place, and mints nothing.
-        let mut place_min = 0;
+    ) -> Result<(Map<ParagraphId, Paragraph>, Vec<ParagraphId>), Problem> {
+        let (mut delta, mut ids, mut listed, mut made) = (Map::default(), Vec::new(), BTreeSet::new(), 0);
         for (position, (id, text)) in list.iter().enumerate() {
             let (id, known) = self.paragraph(position, *id, stored)?;
             if !listed.insert(id) {
                 return Err(Problem::bad_request(id_field(position), "list every paragraph once"));
             }
+            ids.push(id);
             made += usize::from(known.is_none());
-            let known = known.cloned().unwrap_or_default();
-            let kept = known.place.get().copied().filter(|place| *place >= place_min);
-            let mut change = Paragraph::default();
-            if kept.is_none() {
-                change.place = Lww::new(at, place_min);
-            }
-            if known.text.get() != Some(text) {
-                change.text = Lww::new(at, text.clone());
-            }
-            delta.join_entry(id, change);
-            place_min = kept.unwrap_or(place_min).saturating_add(1);
+            let text = match known.and_then(|known| known.text.get()) {
+                Some(known) if known == text => Lww::default(),
+                Some(_) => Lww::new(at, text.clone()),
+                // Id and text are made from the request: a retry elsewhere makes the same, and undoes no later text.
+                None => first(text.clone()),
+            };
+            delta.join_entry(id, Paragraph { text, ..Paragraph::default() });
         }
         if stored.paragraphs.len() + made > PARAGRAPHS_EVER_MAX {
             let detail =
@@ -100,7 +99,7 @@ impl Edit {
                 delta.join_entry(*id, Paragraph::removed());
             }
         }
-        Ok(delta)
+        Ok((delta, ids))
     }
 
     /// The paragraph at a position of the list, and its state where it is there already.
@@ -133,6 +132,45 @@ impl Edit {
     }
 }
 
+/// The delta that puts the listed paragraphs in the order of the list and takes the others out. As few as possible are
+/// moved: what another writer does to the rest at the same time holds.
+fn arranged(stored: &Part, listed: &[ParagraphId], at: Stamp) -> Result<Arrangement<ParagraphId>, Problem> {
+    let mut order = stored.order.clone();
+    let mut delta = order::place_first(&mut order, &stored.unplaced())?;
+    let wanted: BTreeSet<_> = listed.iter().collect();
+    let removed: Vec<_> = order.iter().filter(|id| !wanted.contains(id)).copied().collect();
+    for id in removed {
+        delta.join(order.remove(at, id));
+    }
+    let mut standing: Vec<_> = order.iter().copied().collect();
+    let places: BTreeMap<_, _> = standing.iter().zip(0..).map(|(id, place)| (*id, place)).collect();
+    let old_places: Vec<_> = listed.iter().map(|id| places.get(id).copied()).collect();
+    let (mut to, mut moved) = (0, false);
+    for (id, stays) in listed.iter().zip(stays(&old_places)) {
+        if !stays {
+            let from = standing.iter().position(|one| one == id);
+            if let Some(from) = from {
+                standing.remove(from);
+                to -= usize::from(from < to);
+            }
+            let stamp = if from.is_some() { at } else { order::of_something_new(at.replica) };
+            delta.join(order.move_to(at.replica, stamp, *id, to).map_err(order::unplaced)?);
+            standing.insert(to, *id);
+            moved |= from.is_some();
+        }
+        // All that is wanted has been put before this, or stands behind it.
+        to = standing.iter().position(|one| one == id).map_or(to, |place| place + 1);
+    }
+    if moved {
+        let full = |detail| {
+            let detail = format!("{detail}: keep the order, or publish another part");
+            Problem::bad_request("paragraphs", detail)
+        };
+        order::check_bytes(&order, PARAGRAPHS_MOVED_BYTES_MAX, full)?;
+    }
+    Ok(delta)
+}
+
 fn id_field(position: usize) -> String {
     format!("paragraphs[{position}].id")
 }
@@ -145,3 +183,6 @@ pub(crate) fn check_paragraphs(count: usize) -> Result<(), Problem> {
     let detail = format!("send at most {PARAGRAPHS_MAX} paragraphs");
     Err(Problem::bad_request("paragraphs", detail).with_limit(PARAGRAPHS_MAX as u64))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The HTTP face of Stories: a file a resource.
 
 mod parts;
+mod places;
 mod stories;
 mod votes;
 
@@ -20,7 +21,7 @@ impl FromRef<Stories> for Arc<dyn Keys> {
 
 /// Every route of the service, described.
 pub(crate) fn router() -> OpenApiRouter<Stories> {
-    stories::router().merge(parts::router()).merge(votes::router())
+    stories::router().merge(parts::router()).merge(places::router()).merge(votes::router())
 }
 
 fn user(caller: &Caller) -> UserId {

@@ -7,9 +7,10 @@
 //! | file | what |
 //! |---|---|
 //! | [`rows`] | the catalogue: every kind of row with its key |
-//! | [`story`], [`part`], [`paragraph`], [`vote`] | the states, their lattices, what a vote counts for |
+//! | [`story`], [`parts_order`], [`part`], [`paragraph`], [`vote`], [`readers`] | the states, their lattices, what a vote counts for |
 //! | `write` | create, delete, vote, read: pure functions of the rows they read |
-//! | `edit` | what an edit of a part changes, paragraph by paragraph |
+//! | `edit`, `stays` | what an edit of a part changes, paragraph by paragraph; which of them need not move |
+//! | `place`, `order` | where a part stands in its story; what both orders have in common |
 //! | [`read`], [`read_part`] | stories and parts with authors and counts |
 //! | `merge` | what it hears |
 //! | `http` | its face |
@@ -17,11 +18,16 @@
 mod edit;
 mod http;
 mod merge;
+mod order;
 pub mod paragraph;
 pub mod part;
+pub mod parts_order;
+mod place;
 pub mod read;
 pub mod read_part;
+pub mod readers;
 pub mod rows;
+mod stays;
 pub mod story;
 pub mod vote;
 mod write;
@@ -44,6 +50,14 @@ pub const PARTS_MAX: usize = store::SCAN_PAIRS_MAX;
 pub const PARAGRAPHS_MAX: usize = 500;
 /// The most paragraphs that a part ever has: those that were removed leave their ids, so that they never come back.
 pub const PARAGRAPHS_EVER_MAX: usize = 10_000;
+/// The most bytes of JSON that the order of a part's paragraphs has after a move: one more is refused, and everything
+/// else goes on. A paragraph takes some 200 bytes of it (so 500 take 100 KB), one that was removed some 130, and every
+/// move some 60 more, for the slot that it left. Every reader of the part reads them.
+pub const PARAGRAPHS_MOVED_BYTES_MAX: usize = 2 << 20;
+/// The same for the order of a story's parts, which every reader of one of them reads: ten thousand parts take 2 MB.
+pub const PARTS_MOVED_BYTES_MAX: usize = 3 << 20;
+/// The most bytes of JSON that the order of a story's parts has. The difference is kept for parts that are new.
+pub const PARTS_ORDER_BYTES_MAX: usize = 4 << 20;
 /// The most edits that a part remembers by their idempotency keys, at some 70 bytes each in a row that every reader of
 /// the part reads. One more with a key is refused; without a key a part can still be edited. Forgetting the oldest
 /// instead would break the promise without a word: nobody could tell its late retry from a new edit, and it would undo

@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 ///
 /// | field | lattice | meaning |
 /// |---|---|---|
-/// | `place` | last writer wins | where it stands; a sequence will replace this number, which two writers at once confuse |
+/// | `place` | last writer wins | where it stood before there was [`Part::order`](crate::part::Part::order); read, and no longer written |
 /// | `text` | last writer wins | what it says |
 /// | `life` | live < gone | a removed paragraph never comes back |
 ///
 /// Gone absorbs place and text, in whatever order they arrive; the id remains.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paragraph {
-    /// Its place: paragraphs are read in the order of these numbers, equal ones in the order of the ids.
+    /// Its place while it has no slot: such paragraphs are read in the order of these numbers, equal ones in the order
+    /// of the ids.
     #[serde(default, skip_serializing_if = "is_bottom")]
     pub place: Lww<u32>,
     /// Its text.

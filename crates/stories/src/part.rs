@@ -1,8 +1,9 @@
 //! The state of a part.
 
-use crate::paragraph::Paragraph;
-use crate::rows;
-use lattice::{Lattice, Life, Lww, Map, Min, Stamp};
+use crate::paragraph::{self, Paragraph};
+use crate::{first, order, rows};
+use api::Problem;
+use lattice::{Arrangement, Lattice, Life, Lww, Map, Min, Stamp};
 use messages::{ParagraphId, PartId, PartPlace, PartState, StoryId, Unknown, UserId, is_bottom};
 use serde::{Deserialize, Serialize};
 
@@ -28,10 +29,13 @@ pub struct PartCreation {
 /// | `created` | minimum | who published it, when, where |
 /// | `title` | last writer wins | what it is called |
 /// | `paragraphs` | a [`Paragraph`] an id | what it says |
+/// | `order` | a sequence of slots, and for each paragraph a last writer wins of which is its | in which order |
 /// | `edits` | a minimum an id | which edits with an idempotency key were made: none is made again |
 /// | `life` | live < gone | a part that was taken down never comes back |
 ///
-/// Gone absorbs title and paragraphs, in whatever order they arrive. `created` and `edits` remain, so that a late retry
+/// Text and order are apart, so of two writers one may change a paragraph while the other moves it, and both hold.
+///
+/// Gone absorbs title, paragraphs and order, in whatever order they arrive. `created` and `edits` remain, so that a late retry
 /// is known for what it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
@@ -44,6 +48,11 @@ pub struct Part {
     /// Its paragraphs, removed ones too.
     #[serde(default, skip_serializing_if = "is_bottom")]
     pub paragraphs: Map<ParagraphId, Paragraph>,
+    /// In which order they are read. A paragraph without a slot was written by the first version, which gave it a
+    /// number instead ([`Paragraph::place`]): such stand before all others, in the order of these numbers, until an edit
+    /// gives them slots.
+    #[serde(default, skip_serializing_if = "is_bottom")]
+    pub order: Arrangement<ParagraphId>,
     /// The edits that were made under an idempotency key, at most [`crate::EDITS_KEPT_MAX`]: from an id made of part,
     /// author and key to the fingerprint of the whole request. Of two requests under one key that two replicas
     /// accepted, all come to keep the lesser; a retry of the other is then a conflict.
@@ -58,6 +67,29 @@ pub struct Part {
 }
 
 impl Part {
+    /// A part as it is published with these texts. Whoever publishes it again, and wherever, makes the same but for
+    /// `creation`, of which all keep the first.
+    pub(crate) fn published(
+        id: PartId,
+        creation: PartCreation,
+        title: String,
+        texts: &[String],
+    ) -> Result<Self, Problem> {
+        let paragraph = |(position, text): (usize, &String)| {
+            let state = Paragraph { text: first(text.clone()), ..Paragraph::default() };
+            (paragraph::derive(id, &creation.request, position), state)
+        };
+        let paragraphs: Vec<_> = texts.iter().enumerate().map(paragraph).collect();
+        let ids: Vec<_> = paragraphs.iter().map(|(id, _)| *id).collect();
+        Ok(Self {
+            title: first(title),
+            paragraphs: paragraphs.into_iter().collect(),
+            order: order::place_first(&mut Arrangement::default(), &ids)?,
+            created: Min::of(creation),
+            ..Self::default()
+        })
+    }
+
     /// What it is called; empty before it is known, and once it is gone.
     pub fn title(&self) -> &str {
         self.title.get().map_or("", String::as_str)
@@ -65,24 +97,34 @@ impl Part {
 
     /// Its paragraphs as they are read, each with its text.
     pub fn in_order(&self) -> Vec<(ParagraphId, &str)> {
-        let live =
-            |(id, paragraph): (&ParagraphId, &'_ Paragraph)| Some((paragraph.place.get().copied(), *id));
-        let mut order: Vec<_> = self
+        let unplaced = self.unplaced();
+        let ids = unplaced.iter().chain(self.order.iter());
+        let live = |id| self.paragraphs.get(id).filter(|paragraph| !paragraph.life.is_gone());
+        ids.filter_map(|id| Some((*id, live(id)?.text.get()?.as_str()))).collect()
+    }
+
+    /// Its paragraphs that never had a slot, in the order of their numbers.
+    pub(crate) fn unplaced(&self) -> Vec<ParagraphId> {
+        let unplaced = |(id, paragraph): &(&ParagraphId, &Paragraph)| {
+            !paragraph.life.is_gone() && self.order.stamp(id).is_none()
+        };
+        let mut ids: Vec<_> = self
             .paragraphs
             .iter()
-            .filter(|(_, paragraph)| !paragraph.life.is_gone())
-            .filter_map(live)
+            .filter(unplaced)
+            .map(|(id, paragraph)| (paragraph.place.get().copied(), *id))
             .collect();
-        order.sort_unstable();
-        let text = |id: &ParagraphId| self.paragraphs.get(id).and_then(|paragraph| paragraph.text.get());
-        order.into_iter().filter_map(|(_, id)| text(&id).map(|text| (id, text.as_str()))).collect()
+        ids.sort_unstable();
+        ids.into_iter().map(|(_, id)| id).collect()
     }
 
     /// The newest stamp in it: what changes it must be above.
     pub fn newest_stamp(&self) -> Option<Stamp> {
         let created = self.created.get().map(|creation| creation.at);
-        let of = |paragraph: &Paragraph| paragraph.place.stamp().max(paragraph.text.stamp());
-        let paragraphs = self.paragraphs.values().map(of).max().flatten();
+        let of = |(id, paragraph): (&ParagraphId, &Paragraph)| {
+            paragraph.place.stamp().max(paragraph.text.stamp()).max(self.order.stamp(id))
+        };
+        let paragraphs = self.paragraphs.iter().map(of).max().flatten();
         created.max(self.title.stamp()).max(paragraphs)
     }
 
@@ -103,15 +145,16 @@ impl Part {
 
 impl Lattice for Part {
     fn join(&mut self, other: Self) -> bool {
-        let Self { created, title, paragraphs, edits, life, unknown } = other;
+        let Self { created, title, paragraphs, order, edits, life, unknown } = other;
         let kept = self.created.join(created) | self.edits.join(edits);
         let grew = self.life.join(life) | self.unknown.join(unknown) | kept;
         if self.life.is_gone() {
             self.title = Lww::default();
             self.paragraphs = Map::default();
+            self.order = Arrangement::default();
             return grew;
         }
-        self.title.join(title) | self.paragraphs.join(paragraphs) | grew
+        self.title.join(title) | self.paragraphs.join(paragraphs) | self.order.join(order) | grew
     }
 }
 
@@ -136,19 +179,33 @@ mod tests {
             request: "5".repeat(32),
         };
         let paragraph = |place, text: &str| Paragraph {
-            place: crate::first(place),
-            text: crate::first(text.into()),
+            place: first(place),
+            text: first(text.into()),
             ..Paragraph::default()
         };
         Part {
             created: Min::of(creation),
-            title: crate::first("Chapter 1".into()),
+            title: first("Chapter 1".into()),
             paragraphs: Map::from_iter([
                 (id(1), paragraph(0, "It rained.")),
                 (id(2), paragraph(1, "It stopped.")),
             ]),
             ..Part::default()
         }
+    }
+
+    /// The same as this version publishes it.
+    fn published() -> Part {
+        let Some(creation) = created(1).created.get().cloned() else { unreachable!("it was created") };
+        let texts = ["It rained.".to_owned(), "It stopped.".to_owned()];
+        Part::published(PartId::from_bytes([3; 16]), creation, "Chapter 1".to_owned(), &texts).unwrap()
+    }
+
+    fn moved() -> Part {
+        let mut part = published();
+        let last = part.in_order().last().unwrap().0;
+        let order = part.order.move_to(ReplicaId::from_u128(6), stamp(6), last, 0).unwrap();
+        Part { order, ..Part::default() }
     }
 
     fn with(number: u8, paragraph: Paragraph) -> Part {
@@ -167,6 +224,8 @@ mod tests {
             with(3, serde_json::from_str(r#"{"mood":"grey"}"#).unwrap()),
             Part { life: Life::Gone, ..Part::default() },
             Part { edits: Map::of("6".repeat(32), Min::of("7".repeat(32))), ..Part::default() },
+            published(),
+            moved(),
         ]
     }
 
@@ -186,8 +245,27 @@ mod tests {
     }
 
     #[test]
+    fn a_part_with_an_order_is_a_lattice() {
+        let first = published().in_order()[0].0;
+        let removed = Part { paragraphs: Map::of(first, Paragraph::removed()), ..Part::default() };
+        let gone = Part { life: Life::Gone, ..Part::default() };
+        let values = [created(1), published(), moved(), removed, gone];
+        let mut states = vec![Part::default()];
+        for value in values {
+            let grown: Vec<_> = states.iter().map(|state| state.clone().joined(value.clone())).collect();
+            for state in grown {
+                if !states.contains(&state) {
+                    states.push(state);
+                }
+            }
+        }
+        assert!(states.len() > 15, "{}", states.len());
+        lattice::laws::check_exhaustively(&states).unwrap();
+    }
+
+    #[test]
     fn paragraphs_are_read_by_place_and_a_late_creation_undoes_no_edit() {
-        let [_, first, again, _, edit, moved, ..] = values().try_into().map(|all: [Part; 10]| all).unwrap();
+        let [_, first, again, _, edit, moved, ..] = values().try_into().map(|all: [Part; 12]| all).unwrap();
         assert_eq!(first.in_order(), [(id(1), "It rained."), (id(2), "It stopped.")]);
         let edited = first.joined(moved).joined(edit).joined(again);
         assert_eq!(edited.in_order(), [(id(2), "It stopped."), (id(1), "It poured.")]);
@@ -196,23 +274,40 @@ mod tests {
 
     #[test]
     fn gone_absorbs_the_text_in_every_order_and_keeps_what_knows_a_retry() {
-        let [_, created, _, _, edit, _, removed, _, gone, made] =
-            values().try_into().map(|all: [Part; 10]| all).unwrap();
+        let [_, created, _, _, edit, _, removed, _, gone, made, published, moved] =
+            values().try_into().map(|all: [Part; 12]| all).unwrap();
         let early = removed.clone().joined(created.clone()).joined(edit.clone());
         let late = edit.clone().joined(created.clone()).joined(removed);
         assert_eq!(early, late);
         assert_eq!(early.in_order(), [(id(2), "It stopped.")]);
         assert!(!serde_json::to_string(&late).unwrap().contains("It poured"));
         let early = gone.clone().joined(created.clone()).joined(edit.clone()).joined(made.clone());
-        let late = made.clone().joined(created).joined(edit).joined(gone);
+        let late = made.clone().joined(created).joined(edit).joined(gone.clone());
         assert_eq!(early, late);
+        let early_of_all = early;
+        let (mut early, mut late) = (gone.clone(), published.joined(moved.clone()));
+        early.join(moved);
+        late.join(gone);
+        assert!(early.order.is_empty() && late.order.is_empty(), "{late:?}");
+        assert!(!serde_json::to_string(&late).unwrap().contains("order"));
+        let late = early_of_all;
         assert_eq!((late.in_order(), late.index_row(PartId::default())), (vec![], None));
         assert!(late.fact().life.is_gone());
         assert_eq!((&late.edits, late.created.get().is_some()), (&made.edits, true));
         assert!(!serde_json::to_string(&late).unwrap().contains("It stopped"));
     }
 
-    /// The bytes that the first version wrote, and `edits`, which came later.
+    #[test]
+    fn the_order_is_that_of_the_slots() {
+        let part = published().joined(moved());
+        assert_eq!(
+            part.in_order().into_iter().map(|(_, text)| text).collect::<Vec<_>>(),
+            ["It stopped.", "It rained."]
+        );
+        assert_eq!(part.newest_stamp(), Some(stamp(6)), "what is minted next is above the move");
+    }
+
+    /// The bytes that the first version wrote, then `edits` and `order`, which came later.
     #[test]
     fn golden_bytes() {
         let golden = include_str!("../tests/golden/parts.json");

@@ -1,17 +1,16 @@
 //! What is shown of a part: its text, its author, its counts with the tallies behind them, its neighbours.
 
 use crate::part::Part;
-use crate::read::{PartFigures, comments, figures, votes};
-use crate::rows::{self, CommentTallyRow, PartRow, ProfileRow, StoryRow, VoteRow};
+use crate::read::{PartFigures, comments, figures, listed_parts, votes};
+use crate::rows::{CommentTallyRow, PartRow, ProfileRow, StoryRow, VoteRow};
 use crate::write::gone;
 use api::Problem;
 use api::views::{Author, Count};
-use lattice::{ReplicaId, Stamp, Tally};
+use lattice::{ReplicaId, Tally};
 use messages::{Group, ParagraphId, PartId, StoryId, UserId};
 use queue::rfc3339;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use store::engine::Pair;
 use store::{Reader, Row, SCAN_PAIRS_MAX, Scan, StoreError};
 use utoipa::ToSchema;
 
@@ -32,9 +31,9 @@ pub struct PartView {
     pub paragraphs: Vec<ParagraphView>,
     /// How it is doing.
     pub counts: PartFigures,
-    /// The part before it; null before the first one.
+    /// The part that is read before it; null before the first one, and where it was taken down.
     pub previous: Option<String>,
-    /// The part behind it; null behind the last one.
+    /// The part that is read after it; null behind the last one, and where it was taken down.
     pub next: Option<String>,
     /// Whether the caller votes for it; null without a token.
     pub voted: Option<bool>,
@@ -92,7 +91,7 @@ pub(crate) async fn part_even_gone(
         Some(user) => Some(reader.get::<VoteRow>(&(id, user)).await?.unwrap_or_default().says_yes()),
         None => None,
     };
-    let (previous, next) = neighbours(reader, creation.story, creation.at, id).await?;
+    let (previous, next) = neighbours(reader, creation.story, id).await?;
     Ok(PartView {
         id: id.to_string(),
         story: StoryReference { id: creation.story.to_string(), title: story.title().to_owned() },
@@ -154,16 +153,10 @@ async fn tallies_of_paragraphs(
 async fn neighbours(
     reader: &Reader,
     story: StoryId,
-    at: Stamp,
     id: PartId,
 ) -> Result<(Option<String>, Option<String>), StoreError> {
-    let all = || Scan::prefix(&rows::parts_prefix(story));
-    let here = rows::part(story, at, id);
-    let before = reader.scan(&all().reversed().after(&here).limit(1)).await?;
-    let behind = reader.scan(&all().after(&here).limit(1)).await?;
-    let part = |entries: &[Pair]| {
-        let (entry, _) = entries.first()?;
-        rows::listed_part(entry).map(|(part, _)| part.to_string())
-    };
-    Ok((part(&before), part(&behind)))
+    let listed = listed_parts(reader, story).await?;
+    let Some(here) = listed.iter().position(|listed| listed.part == id) else { return Ok((None, None)) };
+    let at = |place: Option<usize>| place.and_then(|place| listed.get(place)).map(|one| one.part.to_string());
+    Ok((at(here.checked_sub(1)), at(here.checked_add(1))))
 }

@@ -11,14 +11,19 @@
 //! | `0x16` | [`ProfileRow`] | user | copy of Users' profile | for ever |
 //! | `0x17` | [`SigningKeyRow`] | key id | copy of Users' key | for ever |
 //! | `0x18` | [`ReadsRow`] | part, replica | [`Tally`] that only grows: statistics, not exact | for ever |
+//! | `0x19` | [`ReadersRow`] | part | [`Readers`], an estimate | for ever |
+//! | `0x1a` | [`PartsOrderRow`] | story | [`PartsOrder`]: in which order its parts are read | for ever |
 //! | `0x20` | [`story()`] | stamp, story | empty | for ever |
 //! | `0x21` | [`part()`] | story, stamp, part | the part's title | while the part is there |
 //! | `0x22` | [`parts_count`] | story | how many entries `0x21` has for it, `u64` big-endian | for ever |
 //!
 //! Index rows are derived in the transaction that changes their story or part. Their order is that of the creation
-//! stamps, never of a client's clock.
+//! stamps, never of a client's clock. The parts of a story are listed by one scan of `0x21`, and then shown in the order
+//! of the row `0x1a`.
 
 use crate::part::Part;
+use crate::parts_order::PartsOrder;
+use crate::readers::Readers;
 use crate::story::Story;
 use crate::vote::{Vote, VoteGroup};
 use lattice::{ReplicaId, Stamp, Tally};
@@ -122,6 +127,26 @@ impl Row for ReadsRow {
     const NAME: &'static str = "reads";
     type Key = (PartId, ReplicaId);
     type State = Tally;
+}
+
+/// How many different people read a part.
+#[derive(Debug)]
+pub struct ReadersRow;
+impl Row for ReadersRow {
+    const TAG: u8 = 0x19;
+    const NAME: &'static str = "readers";
+    type Key = PartId;
+    type State = Readers;
+}
+
+/// In which order the parts of a story are read.
+#[derive(Debug)]
+pub struct PartsOrderRow;
+impl Row for PartsOrderRow {
+    const TAG: u8 = 0x1a;
+    const NAME: &'static str = "parts order";
+    type Key = StoryId;
+    type State = PartsOrder;
 }
 
 const STORIES: u8 = 0x20;

@@ -1,9 +1,10 @@
 //! What changes a story, a part, a vote: each a pure function of the rows it reads. Repeating one changes nothing.
 
 use crate::edit::Edit;
-use crate::paragraph::{self, Paragraph};
 use crate::part::{Part, PartCreation};
-use crate::rows::{self, PartFactRow, PartRow, ReadsRow, StoryRow, VoteRow};
+use crate::place;
+use crate::readers::{Reader, Readers};
+use crate::rows::{self, PartFactRow, PartRow, ReadersRow, ReadsRow, StoryRow, VoteRow};
 use crate::story::{Story, StoryCreation};
 use crate::vote::{Ballot, Vote};
 use crate::{PARTS_MAX, first};
@@ -35,9 +36,9 @@ pub(crate) struct NewPart {
     pub(crate) request: String,
 }
 
-type Written = Result<(), Abort<Problem>>;
+pub(crate) type Written = Result<(), Abort<Problem>>;
 
-fn refuse<T>(problem: Problem) -> Result<T, Abort<Problem>> {
+pub(crate) fn refuse<T>(problem: Problem) -> Result<T, Abort<Problem>> {
     Err(Abort::Refused(problem))
 }
 
@@ -136,17 +137,10 @@ pub(crate) fn create_part(view: &mut View<'_>, new: &NewPart) -> Written {
         author: new.author,
         request: new.request.clone(),
     };
-    let paragraph = |(place, (position, text)): (u32, (usize, &String))| {
-        let state = Paragraph { place: first(place), text: first(text.clone()), ..Paragraph::default() };
-        (paragraph::derive(new.id, &new.request, position), state)
-    };
-    let part = Part {
-        created: Min::of(creation),
-        title: first(new.title.clone()),
-        paragraphs: (0..).zip(new.paragraphs.iter().enumerate()).map(paragraph).collect(),
-        ..Part::default()
-    };
-    Ok(join_part(view, new.id, part)?)
+    let part =
+        Part::published(new.id, creation, new.title.clone(), &new.paragraphs).map_err(Abort::Refused)?;
+    join_part(view, new.id, part)?;
+    place::append(view, new.story, new.id)
 }
 
 /// A part that was published, if it is this user's, or 403 or 404. It may be gone.
@@ -178,8 +172,12 @@ pub(crate) fn edit_part(view: &mut View<'_>, edit: &Edit) -> Written {
 
 /// Takes a part down, for good.
 pub(crate) fn delete_part(view: &mut View<'_>, id: PartId, by: UserId) -> Written {
-    owned(view, id, by)?;
-    Ok(join_part(view, id, Part { life: Life::Gone, ..Part::default() })?)
+    let stored = owned(view, id, by)?;
+    join_part(view, id, Part { life: Life::Gone, ..Part::default() })?;
+    if let Some(creation) = stored.created.get() {
+        place::take_out(view, creation.story, id)?;
+    }
+    Ok(())
 }
 
 /// Passes where a part is there; 404 or 410 otherwise. Does not read its text.
@@ -205,12 +203,17 @@ pub(crate) fn set_vote(view: &mut View<'_>, part: PartId, user: UserId, yes: boo
     Ok(())
 }
 
-/// Counts one more read. It has no identity: a retry is another read, and a power cut may forget some.
-pub(crate) fn count_read(view: &mut View<'_>, part: PartId) -> Written {
+/// Counts one more read, and its reader where they say who they are. A read has no identity: a retry is another one, and
+/// a power cut may forget some. A reader is counted once.
+pub(crate) fn count_read(view: &mut View<'_>, part: PartId, reader: Option<&Reader>) -> Written {
     there(view, part)?;
     let replica = view.replica();
     let opened = Tally::opened(Epoch { generation: 0, owner: replica });
     let mut tally = view.get::<ReadsRow>(&(part, replica))?.unwrap_or(opened);
     view.join::<ReadsRow>(&(part, replica), tally.added_one())?;
+    if let Some(reader) = reader {
+        // Mostly they are known, or fall where a greater rank is: then nothing is written.
+        view.join::<ReadersRow>(&part, Readers::of(part, reader))?;
+    }
     Ok(())
 }

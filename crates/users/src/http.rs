@@ -1,5 +1,7 @@
 //! The HTTP face of Users.
 
+mod shelf;
+
 use crate::Users;
 use crate::read::{self, UserView};
 use crate::write::{self, Change, NewUser};
@@ -28,7 +30,11 @@ impl FromRef<Users> for Arc<dyn Keys> {
 
 /// Every route of the service, described.
 pub(crate) fn router() -> OpenApiRouter<Users> {
-    OpenApiRouter::new().routes(routes!(create)).routes(routes!(show, rename)).routes(routes!(renew))
+    OpenApiRouter::new()
+        .routes(routes!(create))
+        .routes(routes!(show, rename))
+        .routes(routes!(renew))
+        .merge(shelf::router())
 }
 
 /// Who is to be created.

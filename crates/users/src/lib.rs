@@ -1,15 +1,16 @@
-//! Users: accounts, profiles, and the tokens that every service verifies alone.
+//! Users: accounts, profiles, library shelves, and the tokens that every service verifies alone.
 //!
-//! It owns the accounts and the profiles, announces the profiles and its own public key, and hears of nothing. Its
-//! private key is a parameter, never a row; what it announces is believed elsewhere only under the root key's
-//! certificate.
+//! It owns the accounts, the profiles and the shelves, announces the profiles and its own public key, and hears of
+//! nothing. What somebody keeps on their shelf is announced to nobody. Its private key is a parameter, never a row; what
+//! it announces is believed elsewhere only under the root key's certificate.
 //!
 //! | file | what |
 //! |---|---|
 //! | [`rows`] | the catalogue: every kind of row with its key |
 //! | [`account`] | the state of an account: that it was created, and by which request |
-//! | `write` | create, rename: pure functions of the rows they read |
-//! | [`read`] | who somebody is |
+//! | [`shelf`] | the state of a library shelf: a set in which adding wins |
+//! | `write` | create, rename, put on the shelf: pure functions of the rows they read |
+//! | [`read`] | who somebody is, and what is on their shelf |
 //! | `merge` | what it hears |
 //! | `http` | its face |
 
@@ -18,6 +19,7 @@ mod http;
 mod merge;
 pub mod read;
 pub mod rows;
+pub mod shelf;
 mod write;
 
 pub use http::TOKEN_TTL_S;
@@ -56,6 +58,13 @@ pub enum OpenError {
         key: KeyId,
     },
 }
+
+/// The most stories on a library shelf.
+///
+/// A shelf is one row, which is read and written whole: this keeps it at some 90 KB, and lets one answer show all of
+/// it. It is checked where a story is put on the shelf, so replicas that fill one at the same time may exceed it by what
+/// they had not heard of.
+pub const SHELF_MAX: usize = 1_000;
 
 /// A replica of the service.
 #[derive(Debug, Clone)]

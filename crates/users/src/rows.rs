@@ -5,8 +5,10 @@
 //! | `0x10` | [`AccountRow`] | user | [`Account`] | for ever |
 //! | `0x11` | [`ProfileRow`] | user | [`Profile`] | for ever |
 //! | `0x12` | [`SigningKeyRow`] | key id | public key and certificate | for ever; a private key is no row |
+//! | `0x13` | [`ShelfRow`] | user | [`Shelf`] | for ever, from the first story that is put there |
 
 use crate::account::Account;
+use crate::shelf::Shelf;
 use messages::{KeyId, Profile, SigningKeyState, UserId};
 use store::Row;
 
@@ -40,6 +42,16 @@ impl Row for SigningKeyRow {
     type State = SigningKeyState;
 }
 
+/// What people keep in their libraries. Told to nobody.
+#[derive(Debug)]
+pub struct ShelfRow;
+impl Row for ShelfRow {
+    const TAG: u8 = 0x13;
+    const NAME: &'static str = "shelf";
+    type Key = UserId;
+    type State = Shelf;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +64,6 @@ mod tests {
         assert_eq!(key::of::<AccountRow>(&user), [&[0x10], [0xab; 16].as_slice()].concat());
         assert_eq!(key::of::<ProfileRow>(&user), [&[0x11], [0xab; 16].as_slice()].concat());
         assert_eq!(key::of::<SigningKeyRow>(&signing), [&[0x12], [0xcd; 16].as_slice()].concat());
+        assert_eq!(key::of::<ShelfRow>(&user), [&[0x13], [0xab; 16].as_slice()].concat());
     }
 }

@@ -1,12 +1,14 @@
-//! What changes who is here: each a pure function of the rows it reads.
-//!
-//! Each is answered with the profile as it is then. Repeating one changes nothing.
+//! What changes who is here and what they keep: each a pure function of the rows it reads. Repeating one changes
+//! nothing.
 
+use crate::SHELF_MAX;
 use crate::account::{Account, Creation};
-use crate::rows::{AccountRow, ProfileRow, SigningKeyRow};
+use crate::rows::{AccountRow, ProfileRow, ShelfRow, SigningKeyRow};
 use api::{Problem, PublicKey};
 use lattice::{Lww, Min};
-use messages::{CertifiedKey, Fact, KeyId, Profile, ProfileFact, SigningKeyFact, SigningKeyState, UserId};
+use messages::{
+    CertifiedKey, Fact, KeyId, Profile, ProfileFact, SigningKeyFact, SigningKeyState, StoryId, UserId,
+};
 use std::convert::Infallible;
 use store::{Abort, View, ViewError};
 
@@ -28,6 +30,7 @@ pub(crate) struct Change {
     pub(crate) avatar: Option<Option<String>>,
 }
 
+/// The profile as it is then.
 type Written = Result<Profile, Abort<Problem>>;
 
 fn refuse<T>(problem: Problem) -> Result<T, Abort<Problem>> {
@@ -88,6 +91,38 @@ pub(crate) fn rename(view: &mut View<'_>, id: UserId, by: UserId, change: &Chang
         delta.avatar = Lww::new(at, avatar.clone());
     }
     Ok(join(view, id, delta)?)
+}
+
+/// Puts a story on somebody's shelf.
+///
+/// What is there already is not put there again: a late retry here then says nothing new, and does not bring back what
+/// its reader took off at another replica meanwhile.
+pub(crate) fn put_on_shelf(view: &mut View<'_>, of: UserId, story: StoryId) -> Result<(), Abort<Problem>> {
+    let mut shelf = view.get::<ShelfRow>(&of)?.unwrap_or_default();
+    if shelf.has(story) {
+        return Ok(());
+    }
+    if shelf.len() >= SHELF_MAX {
+        let detail = format!("a shelf holds at most {SHELF_MAX} stories: take one off first");
+        let limit = u64::try_from(SHELF_MAX).unwrap_or(u64::MAX);
+        return refuse(Problem::conflict(detail).with_field("story").with_limit(limit));
+    }
+    let delta = match shelf.put(view.replica(), story) {
+        Ok(delta) => delta,
+        Err(exhausted) => return refuse(Problem::internal(&exhausted)),
+    };
+    view.join::<ShelfRow>(&of, delta)?;
+    Ok(())
+}
+
+/// Takes a story off somebody's shelf.
+pub(crate) fn take_off_shelf(view: &mut View<'_>, of: UserId, story: StoryId) -> Result<(), Abort<Problem>> {
+    let mut shelf = view.get::<ShelfRow>(&of)?.unwrap_or_default();
+    if shelf.has(story) {
+        let delta = shelf.take_off(story);
+        view.join::<ShelfRow>(&of, delta)?;
+    }
+    Ok(())
 }
 
 /// The id of a public key, as rows and messages have it.

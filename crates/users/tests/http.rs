@@ -303,9 +303,26 @@ async fn every_route_is_described_and_refers_to_nothing_that_is_missing() {
             routes.push(format!("{method} {path}"));
         }
     }
-    let expected =
-        ["post /v1/users", "get /v1/users/{user}", "patch /v1/users/{user}", "post /v1/users/{user}/tokens"];
+    let expected = [
+        "post /v1/users",
+        "get /v1/users/{user}",
+        "patch /v1/users/{user}",
+        "get /v1/users/{user}/shelf",
+        "delete /v1/users/{user}/shelf/{story}",
+        "get /v1/users/{user}/shelf/{story}",
+        "put /v1/users/{user}/shelf/{story}",
+        "post /v1/users/{user}/tokens",
+    ];
     assert_eq!(routes, expected);
+
+    for shelf in ["/v1/users/{user}/shelf", "/v1/users/{user}/shelf/{story}"] {
+        let read = &document["paths"][shelf]["get"];
+        for status in ["401", "403"] {
+            let schema = &read["responses"][status]["content"]["application/problem+json"]["schema"];
+            assert_eq!(schema["$ref"], "#/components/schemas/Problem", "{shelf} {status}");
+        }
+        assert_eq!(read["security"], json!([{"bearer": []}]));
+    }
 
     let schemas = &document["components"]["schemas"];
     let change = &schemas["ChangeUserRequest"];

@@ -39,6 +39,8 @@ pub(crate) struct Face {
     comments: Comments,
     router: Router,
     key: SigningKey,
+    /// What the service says of its routes.
+    pub(crate) description: Value,
 }
 
 impl Face {
@@ -57,8 +59,9 @@ impl Face {
         let store = Store::open(disk, world, &setup).unwrap();
         let (root, key) = (SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32]));
         let comments = Comments::open(store, Arc::new(KeyRing::new(root.public(), || NOW_S))).await.unwrap();
-        let (routes, _) = comments.router().split_for_parts();
-        Self { comments, router: api::problem::problems_only(routes), key }
+        let (routes, description) = comments.router().split_for_parts();
+        let description = serde_json::to_value(description).unwrap();
+        Self { comments, router: api::problem::problems_only(routes), key, description }
     }
 
     pub(crate) async fn announce_end_of_key(&self) -> Result<(), HandlerError> {

@@ -69,6 +69,26 @@ async fn ids_stay_when_text_moves_and_changes() {
 }
 
 #[tokio::test]
+async fn the_comments_of_a_paragraph_stay_with_it() {
+    let draft = Draft::new().await;
+    let [one, two, three] = [draft.id(0), draft.id(1), draft.id(2)];
+    let id = text(&draft.part["id"]);
+    let groups = [&one, &three].map(|paragraph| format!("paragraph:{id}:{paragraph}"));
+    draft.world.tell_tallies(&[(&groups[0], 1, 5, 1), (&groups[1], 1, 2, 0)]).await;
+    let list = json!({ "paragraphs": [
+        { "id": three, "text": "three" }, { "text": "new" }, { "id": two, "text": "two" }, { "id": one, "text": "ONE" },
+    ]});
+    let (_, shown) = draft.edit("e", list).await;
+    let counts: Vec<_> =
+        shown["paragraphs"].as_array().unwrap().iter().map(|one| &one["comments"]["count"]).collect();
+    assert_eq!(counts, [2, 0, 0, 4]);
+    assert_eq!(
+        (&shown["paragraphs"][3]["id"], &shown["paragraphs"][3]["text"]),
+        (&json!(one), &json!("ONE"))
+    );
+}
+
+#[tokio::test]
 async fn what_stays_as_it_is_mints_nothing() {
     let draft = Draft::new().await;
     let [one, two, three] = [draft.id(0), draft.id(1), draft.id(2)];
@@ -87,7 +107,8 @@ async fn what_stays_as_it_is_mints_nothing() {
     let after = draft.stored().await;
     let of = |part: &Part, id: &str| part.paragraphs.get(&id.parse().unwrap()).unwrap().clone();
     assert_eq!(of(&after, &one), of(&before, &one));
-    assert_eq!(of(&after, &three).place, of(&before, &three).place, "order alone decides, not the number");
+    let slot = |part: &Part, id: &str| part.order.stamp(&id.parse().unwrap());
+    assert_eq!(slot(&after, &three), slot(&before, &three), "it moved up because another one left");
     assert!(of(&after, &three).text.stamp() > of(&before, &three).text.stamp());
     let (_, story) = draft.world.get(&format!("/v1/stories/{}", text(&draft.part["story"]["id"]))).await;
     assert_eq!(story["parts"][0]["title"], "First", "the story's list hears of it");

@@ -9,6 +9,7 @@ mod edits;
 mod merges;
 mod openapi;
 mod parts;
+mod places;
 mod stories;
 mod votes;
 mod world;

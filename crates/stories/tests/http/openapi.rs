@@ -52,9 +52,17 @@ async fn the_description_is_complete() {
         "POST /v1/parts/{part}/reads",
         "POST /v1/stories",
         "POST /v1/stories/{story}/parts",
+        "PUT /v1/parts/{part}/place",
         "PUT /v1/parts/{part}/vote",
     ];
     assert_eq!(described.into_iter().collect::<Vec<_>>(), routes);
+    let reads = &document["paths"]["/v1/parts/{part}/reads"]["post"]["requestBody"];
+    assert_ne!(reads["required"], true, "who reads need not say so");
+    let place = &document["components"]["schemas"]["PlaceRequest"];
+    assert_eq!(
+        (&place["required"], &place["properties"]["behind"]["type"]),
+        (&json!(["behind"]), &json!(["string", "null"]))
+    );
     let show = &document["paths"]["/v1/parts/{part}"]["get"];
     assert_eq!(show["security"], json!([{}, { "bearer": [] }]), "a token is welcome, not needed");
     let body = &show["responses"]["200"]["content"]["application/json"]["schema"]["$ref"];

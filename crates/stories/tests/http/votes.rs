@@ -1,7 +1,9 @@
 //! Votes are exact, reads are not.
 
 use crate::world::{NOTHING, World, refusal, text};
-use antiphon_stories::rows::VoteRow;
+use antiphon_stories::rows::{ReadersRow, VoteRow};
+use axum::body::Body;
+use axum::http::Request;
 use futures_util::future::join_all;
 use messages::UserId;
 use serde_json::json;
@@ -55,6 +57,49 @@ async fn votes_at_once_are_all_counted() {
     let answers = join_all((1..=40).map(|n| world.ask(n % 20 + 1, "", "PUT", &vote, NOTHING))).await;
     assert!(answers.iter().all(|(status, answer)| *status == 200 && answer["voted"] == true));
     assert_eq!(world.get(&path).await.1["counts"]["votes"]["count"], 20);
+}
+
+#[tokio::test]
+async fn readers_are_counted_once_however_often_they_read() {
+    let world = World::new().await;
+    let story = world.story("s").await;
+    let id = text(&world.part(&story, "1").await["id"]);
+    let (path, reads) = (format!("/v1/parts/{id}"), format!("/v1/parts/{id}/reads"));
+    let read = |user, name: &'static str| {
+        let body = if name.is_empty() { NOTHING } else { json!({ "reader": format!("{name:-<22}") }) };
+        world.ask(user, "", "POST", &reads, body)
+    };
+    // Two with accounts, one of whom also sends a name, and two without.
+    for (user, name) in [(2, ""), (2, "a"), (3, ""), (2, ""), (0, "a"), (0, "b"), (0, "a"), (0, ""), (0, "")]
+    {
+        assert_eq!(read(user, name).await, (204, NOTHING));
+    }
+    let shown = world.get(&path).await.1;
+    assert_eq!((&shown["counts"]["reads"], &shown["counts"]["readers"]), (&json!(9), &json!(4)));
+    let (_, whole) = world.get(&format!("/v1/stories/{story}")).await;
+    assert_eq!(whole["parts"][0]["counts"]["readers"], 4);
+    // What is stored tells nobody's name.
+    let stored =
+        world.stories.store().reader().unwrap().get::<ReadersRow>(&id.parse().unwrap()).await.unwrap();
+    let stored = serde_json::to_string(&stored.unwrap()).unwrap();
+    assert!(stored.len() < 60, "{stored}");
+    assert_eq!(world.ask(0, "", "POST", &reads, json!({})).await, (204, NOTHING));
+    for (body, field) in [
+        (json!({ "reader": "short" }), "reader"),
+        (json!({ "reader": "é".repeat(30) }), "reader"),
+        (json!({ "reader": "a".repeat(256) }), "reader"),
+        (json!({ "reader": 7 }), "reader"),
+        (json!({ "name": "a" }), "name"),
+    ] {
+        assert_eq!(refusal(&world.ask(0, "", "POST", &reads, body).await), (400, Some(field)));
+    }
+    let unsaid = Request::post(&reads).body(Body::from("{}")).unwrap();
+    assert_eq!(refusal(&world.send(unsaid).await).0, 415);
+    let large = json!({ "reader": "a".repeat(1 << 20) });
+    assert_eq!(refusal(&world.ask(0, "", "POST", &reads, large).await).0, 413);
+    let wrong = Request::post(&reads).header("Authorization", "Bearer x").body(Body::empty()).unwrap();
+    assert_eq!(refusal(&world.send(wrong).await).0, 401);
+    assert_eq!(world.get(&path).await.1["counts"]["reads"], 10, "what was refused was not counted");
 }
 
 #[tokio::test]

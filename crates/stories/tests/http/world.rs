@@ -33,15 +33,20 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::on(Memory::new()).await
+        Self::on(Memory::new(), 7).await
     }
 
-    async fn on(disk: Memory) -> Self {
+    /// A sibling: another replica of the same service.
+    pub(crate) async fn elsewhere() -> Self {
+        Self::on(Memory::new(), 8).await
+    }
+
+    async fn on(disk: Memory, seed: u64) -> Self {
         let (root, signer) = (SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32]));
         let keys = KeyRing::new(root.public(), || NOW_S);
         let certificate = certify(&root, &signer.public()).to_string();
         keys.learn(&signer.key_id(), &signer.public().to_string(), &certificate).unwrap();
-        let world = Arc::new(SeededWorld::new(7, NOW_S * 1_000));
+        let world = Arc::new(SeededWorld::new(seed, NOW_S * 1_000));
         let setup = Setup::of(antiphon_stories::NAME).in_deployment(DEPLOYMENT);
         let store = Store::open(disk.clone(), world, &setup).unwrap();
         let stories = Stories::open(store, Arc::new(keys)).await.unwrap();
@@ -55,7 +60,7 @@ impl World {
         drop(router);
         stories.store().clone().close().await;
         disk.crash();
-        Self::on(disk).await
+        Self::on(disk, 7).await
     }
 
     pub(crate) fn token(&self, user: u8) -> String {

@@ -38,7 +38,12 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        Self { disk: Memory::new(), world: Arc::new(SeededWorld::new(7, START_MS)) }
+        Self::with_seed(7)
+    }
+
+    /// Another seed is another replica.
+    pub(crate) fn with_seed(seed: u64) -> Self {
+        Self { disk: Memory::new(), world: Arc::new(SeededWorld::new(seed, START_MS)) }
     }
 
     pub(crate) fn ring(&self) -> Arc<KeyRing> {

@@ -1,0 +1,97 @@
+//! Where a part stands in its story: pure functions of the rows they read, as those of `write`.
+
+use crate::order::{check_bytes, of_something_new, place_first, unplaced};
+use crate::parts_order::PartsOrder;
+use crate::rows::{PartFactRow, PartsOrderRow};
+use crate::write::{Written, gone, refuse};
+use crate::{PARTS_MOVED_BYTES_MAX, PARTS_ORDER_BYTES_MAX};
+use api::Problem;
+use lattice::{Arrangement, Lattice as _};
+use messages::{PartId, StoryId, UserId};
+use store::{Abort, View, ViewError};
+
+/// Where a part is to stand.
+#[derive(Debug, Clone)]
+pub(crate) struct Move {
+    pub(crate) part: PartId,
+    pub(crate) by: UserId,
+    /// Behind which part of the story; `None` puts it first.
+    pub(crate) behind: Option<PartId>,
+    /// The parts of the story that had no slot when this was asked for, in their order: a write cannot scan. Since then
+    /// none can have come, for every part that is published gets one.
+    pub(crate) never_placed: Vec<PartId>,
+}
+
+/// Puts a part that is published behind all others. Where a sibling's order came before the part, it stands there
+/// already.
+pub(crate) fn append(view: &mut View<'_>, story: StoryId, part: PartId) -> Written {
+    let mut stored = view.get::<PartsOrderRow>(&story)?.unwrap_or_default();
+    if !stored.never_placed(part) {
+        return Ok(());
+    }
+    let (me, end) = (view.replica(), stored.parts.len());
+    let delta = stored.parts.move_to(me, of_something_new(me), part, end).map_err(unplaced);
+    let delta = delta.map_err(Abort::Refused)?;
+    let full = |detail| Problem::conflict(format!("{detail}: begin another story"));
+    check_bytes(&stored.parts, PARTS_ORDER_BYTES_MAX, full).map_err(Abort::Refused)?;
+    join(view, story, delta)
+}
+
+/// Takes a part that is taken down out of the order, so that its slot costs little.
+pub(crate) fn take_out(view: &mut View<'_>, story: StoryId, part: PartId) -> Result<(), ViewError> {
+    let mut stored = view.get::<PartsOrderRow>(&story)?.unwrap_or_default();
+    if stored.parts.position(&part).is_none() {
+        return Ok(());
+    }
+    let at = view.mint(stored.parts.stamp(&part));
+    let delta = stored.parts.remove(at, part);
+    view.join::<PartsOrderRow>(&story, PartsOrder::of(delta))?;
+    Ok(())
+}
+
+/// Moves a part in its story. Repeating it changes nothing.
+pub(crate) fn move_part(view: &mut View<'_>, wanted: &Move) -> Written {
+    let Move { part, by, behind, .. } = *wanted;
+    let fact = view.get::<PartFactRow>(&part)?.unwrap_or_default();
+    let Some(place) = fact.place.get() else { return refuse(Problem::not_found("part")) };
+    if place.owner != by {
+        return refuse(Problem::forbidden("only its author may move a part"));
+    }
+    if fact.life.is_gone() {
+        return refuse(gone());
+    }
+    if let Some(behind) = behind {
+        let other = view.get::<PartFactRow>(&behind)?.unwrap_or_default();
+        let there =
+            other.place.get().is_some_and(|other| other.story == place.story) && !other.life.is_gone();
+        if behind == part || !there {
+            let detail = "name another part of this story, as the story lists them now";
+            return refuse(Problem::bad_request("behind", detail));
+        }
+    }
+    let stored = view.get::<PartsOrderRow>(&place.story)?.unwrap_or_default();
+    let mut order = stored.parts.clone();
+    let known = wanted.never_placed.iter().copied();
+    let mut never_placed: Vec<_> = known.filter(|one| stored.never_placed(*one)).collect();
+    // Not listed yet, as the row of a sibling that came in between: it has to stand somewhere.
+    never_placed.extend(behind.filter(|one| stored.never_placed(*one) && !wanted.never_placed.contains(one)));
+    let mut delta = place_first(&mut order, &never_placed).map_err(Abort::Refused)?;
+    let others = order.iter().filter(|other| **other != part);
+    let before = behind.and_then(|behind| others.into_iter().position(|other| *other == behind));
+    let to = before.map_or(0, |before| before + 1);
+    if order.position(&part) == Some(to) {
+        return Ok(());
+    }
+    let at = view.mint(order.stamp(&part));
+    let moved = order.move_to(view.replica(), at, part, to).map_err(unplaced);
+    delta.join(moved.map_err(Abort::Refused)?);
+    let full =
+        |detail| Problem::conflict(format!("{detail}: take the part down and publish it again at the end"));
+    check_bytes(&order, PARTS_MOVED_BYTES_MAX, full).map_err(Abort::Refused)?;
+    join(view, place.story, delta)
+}
+
+fn join(view: &mut View<'_>, story: StoryId, delta: Arrangement<PartId>) -> Written {
+    view.join::<PartsOrderRow>(&story, PartsOrder::of(delta))?;
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! The order of a story's parts, and where the author puts one.
+
+use crate::world::{Answer, NOTHING, World, refusal, text};
+use antiphon_stories::parts_order::PartsOrder;
+use antiphon_stories::rows::{PartFactRow, PartRow, PartsOrderRow, StoryRow};
+use antiphon_stories::{PARTS_MOVED_BYTES_MAX, PARTS_ORDER_BYTES_MAX};
+use lattice::{Hlc, Lane, ReplicaId, Stamp};
+use messages::{PartId, StoryId};
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use store::{Abort, key};
+
+struct Shelf {
+    world: World,
+    story: String,
+    parts: Vec<String>,
+}
+
+impl Shelf {
+    async fn of(world: World, count: usize) -> Self {
+        let story = world.story("s").await;
+        let mut parts = Vec::new();
+        for number in 1..=count {
+            parts.push(text(&world.part(&story, &number.to_string()).await["id"]));
+        }
+        Self { world, story, parts }
+    }
+
+    /// Puts the part of a number behind another one, 0 being none.
+    async fn put(&self, part: usize, behind: usize) -> Answer {
+        let behind = if behind == 0 { NOTHING } else { json!(self.parts[behind - 1]) };
+        let path = format!("/v1/parts/{}/place", self.parts[part - 1]);
+        self.world.ask(1, "", "PUT", &path, json!({ "behind": behind })).await
+    }
+
+    fn numbers(&self, story: &Value) -> String {
+        let number = |part: &Value| self.parts.iter().position(|one| json!(one) == part["id"]).unwrap() + 1;
+        story["parts"].as_array().unwrap().iter().map(|part| number(part).to_string()).collect()
+    }
+
+    async fn listed(&self) -> String {
+        self.numbers(&self.world.get(&format!("/v1/stories/{}", self.story)).await.1)
+    }
+
+    fn id(&self) -> StoryId {
+        self.story.parse().unwrap()
+    }
+
+    async fn order(&self) -> Option<PartsOrder> {
+        self.world.stories.store().reader().unwrap().get::<PartsOrderRow>(&self.id()).await.unwrap()
+    }
+
+    async fn told(&self, order: PartsOrder) {
+        let id = self.id();
+        let tell = move |view: &mut store::View<'_>| {
+            view.join::<PartsOrderRow>(&id, order.clone())?;
+            Ok::<_, Abort<Infallible>>(())
+        };
+        self.world.stories.store().write(tell).await.unwrap();
+    }
+
+    /// Makes its rows those that the first version wrote, which knew no order.
+    async fn forget_the_order(&self) {
+        let row = key::of::<PartsOrderRow>(&self.id());
+        let forget = move |view: &mut store::View<'_>| {
+            view.remove(row.clone());
+            Ok::<_, Abort<Infallible>>(())
+        };
+        self.world.stories.store().write(forget).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_part_is_moved_and_the_story_and_its_neighbours_show_it() {
+    let shelf = Shelf::of(World::new().await, 4).await;
+    assert_eq!(shelf.listed().await, "1234", "a new one comes last");
+    for (part, behind, order) in
+        [(4, 0, "4123"), (1, 3, "4231"), (2, 4, "4231"), (3, 4, "4321"), (4, 1, "3214")]
+    {
+        let (status, story) = shelf.put(part, behind).await;
+        assert_eq!((status, shelf.numbers(&story)), (200, order.to_owned()), "{part} behind {behind}");
+        assert_eq!(shelf.listed().await, order);
+        let before = shelf.order().await;
+        assert_eq!(shelf.put(part, behind).await, (200, story), "a retry");
+        assert_eq!(shelf.order().await, before, "changes nothing");
+    }
+    let shelf = Shelf { world: shelf.world.restarted().await, ..shelf };
+    for (part, previous, next) in [(3, None, Some(2)), (2, Some(3), Some(1)), (4, Some(1), None)] {
+        let (_, shown) = shelf.world.get(&format!("/v1/parts/{}", shelf.parts[part - 1])).await;
+        let id = |number: Option<usize>| json!(number.map(|number| &shelf.parts[number - 1]));
+        assert_eq!((&shown["previous"], &shown["next"]), (&id(previous), &id(next)), "{part}");
+    }
+    // A part that is taken down leaves, and one that is published comes last.
+    let gone = format!("/v1/parts/{}", shelf.parts[0]);
+    assert_eq!(shelf.world.ask(1, "", "DELETE", &gone, NOTHING).await.0, 204);
+    assert_eq!(shelf.listed().await, "324");
+    let fifth = text(&shelf.world.part(&shelf.story, "5").await["id"]);
+    let shelf = Shelf { parts: shelf.parts.iter().cloned().chain([fifth]).collect(), ..shelf };
+    assert_eq!(shelf.listed().await, "3245");
+    assert_eq!(shelf.order().await.unwrap().parts.len(), 4, "its slot is free");
+}
+
+#[tokio::test]
+async fn rows_of_the_first_version_stand_as_they_stood() {
+    let shelf = Shelf::of(World::new().await, 4).await;
+    shelf.forget_the_order().await;
+    assert_eq!(shelf.listed().await, "1234");
+    let (_, second) = shelf.world.get(&format!("/v1/parts/{}", shelf.parts[1])).await;
+    assert_eq!((&second["previous"], &second["next"]), (&json!(shelf.parts[0]), &json!(shelf.parts[2])));
+    // To stay is no move; the first move gives all of them slots; what is published comes last before and after it.
+    assert_eq!(shelf.put(2, 1).await.0, 200);
+    assert_eq!(shelf.order().await, None);
+    let fifth = text(&shelf.world.part(&shelf.story, "5").await["id"]);
+    let shelf = Shelf { parts: shelf.parts.iter().cloned().chain([fifth]).collect(), ..shelf };
+    assert_eq!(shelf.listed().await, "12345");
+    assert_eq!(shelf.put(1, 3).await.0, 200);
+    assert_eq!(shelf.listed().await, "23145");
+    assert_eq!(shelf.order().await.unwrap().parts.len(), 5);
+    assert_eq!(shelf.put(5, 2).await.0, 200);
+    assert_eq!(shelf.listed().await, "25314");
+}
+
+#[tokio::test]
+async fn a_creation_that_is_repeated_at_a_sibling_undoes_no_move() {
+    let here = Shelf::of(World::new().await, 3).await;
+    let there = Shelf::of(World::elsewhere().await, 3).await;
+    assert_eq!(here.parts, there.parts, "they are the same parts");
+    assert_ne!(here.order().await, there.order().await, "which each put at its end");
+    here.put(3, 0).await;
+    here.put(1, 2).await;
+    assert_eq!(here.listed().await, "321");
+    let (ours, theirs) = (here.order().await.unwrap(), there.order().await.unwrap());
+    here.told(theirs).await;
+    there.told(ours).await;
+    assert_eq!(here.order().await, there.order().await);
+    let read = here.listed().await;
+    assert_eq!(read, there.listed().await);
+    assert_eq!(read.len(), 3);
+    assert!(read.starts_with('3'), "{read}");
+    // Two siblings move two parts at once: both hold.
+    here.put(3, 1).await;
+    there.put(2, 0).await;
+    here.told(there.order().await.unwrap()).await;
+    assert_eq!(here.listed().await, "213");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_and_changes_nothing() {
+    let shelf = Shelf::of(World::new().await, 3).await;
+    let world = &shelf.world;
+    let other = world.story("t").await;
+    let foreign = text(&world.part(&other, "9").await["id"]);
+    let gone = &shelf.parts[2];
+    world.ask(1, "", "DELETE", &format!("/v1/parts/{gone}"), NOTHING).await;
+    let before = shelf.order().await;
+    let path = format!("/v1/parts/{}/place", shelf.parts[0]);
+    let put = |user, path: &str, body: Value| {
+        let path = path.to_owned();
+        async move { world.ask(user, "", "PUT", &path, body).await }
+    };
+    for (body, field) in [
+        (json!({ "behind": shelf.parts[0] }), "behind"),
+        (json!({ "behind": foreign }), "behind"),
+        (json!({ "behind": gone }), "behind"),
+        (json!({ "behind": "0".repeat(32) }), "behind"),
+        (json!({ "behind": "AB" }), "behind"),
+        (json!({ "behind": 1 }), "behind"),
+        (json!({}), "behind"),
+        (json!({ "behind": null, "before": null }), "before"),
+    ] {
+        let answer = put(1, &path, body.clone()).await;
+        assert_eq!(refusal(&answer), (400, Some(field)), "{body}: {}", answer.1);
+    }
+    let first = json!({ "behind": null });
+    assert_eq!(refusal(&put(2, &path, first.clone()).await), (403, None));
+    assert_eq!(refusal(&put(0, &path, first.clone()).await).0, 401);
+    for (part, status) in [(gone.clone(), 410), ("0".repeat(32), 404), ("AB".to_owned(), 400)] {
+        assert_eq!(refusal(&put(1, &format!("/v1/parts/{part}/place"), first.clone()).await).0, status);
+    }
+    assert_eq!(shelf.order().await, before);
+    assert_eq!(shelf.listed().await, "12");
+}
+
+/// An order with so many parts that once stood in it, made at once.
+fn crowded(count: u128) -> PartsOrder {
+    let at = Stamp { hlc: Hlc::new(2, 0), replica: ReplicaId::from_u128(9), lane: Lane::default() };
+    let part = |number: u128| {
+        (PartId::from_bytes(number.to_be_bytes()).to_string(), json!({ "at": at, "value": null }))
+    };
+    let places: serde_json::Map<_, _> = (0..count).map(part).collect();
+    let slots = serde_json::to_value(&PartsOrder::default().parts).unwrap()["slots"].clone();
+    serde_json::from_value(json!({ "parts": { "slots": slots, "places": places } })).unwrap()
+}
+
+fn bytes(order: &PartsOrder) -> usize {
+    serde_json::to_string(&order.parts).unwrap().len()
+}
+
+#[tokio::test]
+async fn an_order_has_a_bound_and_the_last_of_it_is_for_new_parts() {
+    let shelf = Shelf::of(World::new().await, 2).await;
+    let crowd = crowded(30_000);
+    assert!((PARTS_MOVED_BYTES_MAX..PARTS_ORDER_BYTES_MAX).contains(&bytes(&crowd)), "{}", bytes(&crowd));
+    shelf.told(crowd).await;
+    let before = shelf.order().await;
+    let answer = shelf.put(2, 0).await;
+    assert_eq!(
+        (refusal(&answer).0, &answer.1["limit"]),
+        (409, &json!(PARTS_MOVED_BYTES_MAX)),
+        "{}",
+        answer.1
+    );
+    assert_eq!(shelf.put(2, 1).await.0, 200, "it stands there");
+    assert_eq!(shelf.order().await, before);
+    world_takes(&shelf, "3", 201).await;
+    shelf.told(crowded(40_000)).await;
+    let answer = world_takes(&shelf, "4", 409).await;
+    assert_eq!(answer.1["limit"], json!(PARTS_ORDER_BYTES_MAX));
+    let reader = shelf.world.stories.store().reader().unwrap();
+    assert!(reader.get::<StoryRow>(&shelf.id()).await.unwrap().is_some());
+    let count = reader.rows::<PartRow>(&store::Scan::prefix(&[0x11])).await.unwrap().len();
+    let facts = reader.rows::<PartFactRow>(&store::Scan::prefix(&[0x12])).await.unwrap().len();
+    assert_eq!((count, facts), (3, 3), "what was refused left nothing behind");
+}
+
+async fn world_takes(shelf: &Shelf, key: &str, status: u16) -> Answer {
+    let path = format!("/v1/stories/{}/parts", shelf.story);
+    let answer = shelf.world.ask(1, key, "POST", &path, json!({ "title": "a", "paragraphs": [] })).await;
+    assert_eq!(answer.0, status, "{}", answer.1);
+    answer
+}
