@@ -38,3 +38,11 @@ web:
 # The main job on real input: NDJSON of comments, one a line.
 replay file *args:
     cargo run --release -- replay {{ file }} {{ args }}
+
+# Fuzz every decoder for so many seconds each.
+fuzz seconds="30":
+    fuzz/run {{ seconds }}
+
+# The lattice beside the crates that one would take instead. Needs minutes to build.
+bench *args:
+    cargo run --release --manifest-path crates/bench/Cargo.toml -- {{ args }}

@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 
 /// All workloads.
 fn names() -> impl Iterator<Item = &'static str> {
-    counters::NAMES.map(|(name, _)| name).into_iter().chain([
+    counters::MERGES.map(|(name, ..)| name).into_iter().chain([
         sets::NAME,
         text::LOCAL,
         text::REMOTE,
@@ -81,7 +81,7 @@ fn run(options: &Options) -> Result<(), String> {
     }
     let chosen = |name: &str| options.only.as_ref().is_none_or(|word| name.contains(word.as_str()));
     let mut tables = Vec::new();
-    for counter in counters::NAMES {
+    for counter in counters::MERGES {
         if chosen(counter.0) {
             show(options, &mut tables, measure(counters::merge(counter, extent.small))?)?;
         }

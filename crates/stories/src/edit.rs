@@ -136,7 +136,7 @@ impl Edit {
 /// moved: what another writer does to the rest at the same time holds.
 fn arranged(stored: &Part, listed: &[ParagraphId], at: Stamp) -> Result<Arrangement<ParagraphId>, Problem> {
     let mut order = stored.order.clone();
-    let mut delta = order::place_first(&mut order, &stored.unplaced())?;
+    let mut delta = order::place_new(&mut order, &stored.unplaced(), 0)?;
     let wanted: BTreeSet<_> = listed.iter().collect();
     let removed: Vec<_> = order.iter().filter(|id| !wanted.contains(id)).copied().collect();
     for id in removed {

@@ -51,13 +51,12 @@ pub const PARAGRAPHS_MAX: usize = 500;
 /// The most paragraphs that a part ever has: those that were removed leave their ids, so that they never come back.
 pub const PARAGRAPHS_EVER_MAX: usize = 10_000;
 /// The most bytes of JSON that the order of a part's paragraphs has after a move: one more is refused, and everything
-/// else goes on. A paragraph takes some 200 bytes of it (so 500 take 100 KB), one that was removed some 130, and every
+/// else goes on. A paragraph takes some 200 bytes of it (so 500 take 100 KB), one that was removed some 80, and every
 /// move some 60 more, for the slot that it left. Every reader of the part reads them.
-pub const PARAGRAPHS_MOVED_BYTES_MAX: usize = 2 << 20;
-/// The same for the order of a story's parts, which every reader of one of them reads: ten thousand parts take 2 MB.
+pub const PARAGRAPHS_MOVED_BYTES_MAX: usize = 256 << 10;
+/// The same for the order of a story's parts, which there is once one was moved, and which every reader of one of them
+/// reads: ten thousand parts take 2 MB. New parts take nothing of it.
 pub const PARTS_MOVED_BYTES_MAX: usize = 3 << 20;
-/// The most bytes of JSON that the order of a story's parts has. The difference is kept for parts that are new.
-pub const PARTS_ORDER_BYTES_MAX: usize = 4 << 20;
 /// The most edits that a part remembers by their idempotency keys, at some 70 bytes each in a row that every reader of
 /// the part reads. One more with a key is refused; without a key a part can still be edited. Forgetting the oldest
 /// instead would break the promise without a word: nobody could tell its late retry from a new edit, and it would undo

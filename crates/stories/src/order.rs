@@ -9,15 +9,16 @@ use serde::{Deserialize, Serialize};
 pub(crate) trait Item: Copy + Ord + Serialize + for<'a> Deserialize<'a> {}
 impl<K: Copy + Ord + Serialize + for<'a> Deserialize<'a>> Item for K {}
 
-/// Places what never had a slot, in the order given and before all that has one, and returns the delta.
+/// Places what never had a slot, in the order given and before what stands at an index, and returns the delta.
 ///
 /// The slots are made in the name of a replica that is none: it is derived from the order so far and from what is
 /// placed. So two replicas that place the same things make the same bytes, whether they publish a part that the other one
-/// published, or meet a row of the version that knew no slots. And their stamps are the least ones, so this undoes no
+/// published, or meet rows in which nothing has a slot yet. And their stamps are the least ones, so this undoes no
 /// move, and no first place that somebody chose, however late it is done.
-pub(crate) fn place_first<K: Item>(
+pub(crate) fn place_new<K: Item>(
     order: &mut Arrangement<K>,
     items: &[K],
+    at: usize,
 ) -> Result<Arrangement<K>, Problem> {
     let mut delta = Arrangement::default();
     if items.is_empty() {
@@ -26,15 +27,15 @@ pub(crate) fn place_first<K: Item>(
     let known = serde_json::to_vec(&(&*order, items)).map_err(|error| Problem::internal(&error))?;
     let replica = ReplicaId::from_u128(u128::from_be_bytes(derive_id("first slots", &[&known])));
     let stamp = Stamp { hlc: Hlc::default(), replica, lane: Lane::default() };
-    // From the last to the first, each at the front: n log n. Each behind the one before it would be n², and a story of
-    // the first version may have ten thousand parts.
+    // From the last to the first, each before the others: where nothing has a slot yet, n log n. Each behind the one
+    // before it would be n², and a story may have ten thousand parts.
     for item in items.iter().rev() {
-        delta.join(order.move_to(replica, stamp, *item, 0).map_err(unplaced)?);
+        delta.join(order.move_to(replica, stamp, *item, at).map_err(unplaced)?);
     }
     Ok(delta)
 }
 
-/// The stamp with which something new is put where its writer wants it: above those of [`place_first`] and below every
+/// The stamp with which something new is put where its writer wants it: above those of [`place_new`] and below every
 /// one that a clock mints, for a late retry at another replica must not undo a move that it has not heard of. The replica
 /// keeps the stamps of two that accept one request apart.
 pub(crate) fn of_something_new(replica: ReplicaId) -> Stamp {

@@ -84,7 +84,7 @@ impl Part {
         Ok(Self {
             title: first(title),
             paragraphs: paragraphs.into_iter().collect(),
-            order: order::place_first(&mut Arrangement::default(), &ids)?,
+            order: order::place_new(&mut Arrangement::default(), &ids, 0)?,
             created: Min::of(creation),
             ..Self::default()
         })

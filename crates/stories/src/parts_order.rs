@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 /// In which order the parts of a story are read. A row of its own beside the story's: whoever lists a hundred stories
 /// reads a hundred titles, and not the order of all their parts.
 ///
-/// A part without a slot was published by the first version. Such parts stand before all others, in the order of their
-/// creation stamps, which is where they stood; the first move in a story gives them slots. A part that was taken down
-/// has lost its slot. Whether a part is there is told by its own row, never by this one.
+/// There is none until a part is moved: parts are read in the order of their creation stamps, and publishing one writes
+/// nothing here. A move gives a slot to every part that had none, where it stood. What is published later has none, and
+/// stands behind all that have, again in the order of the stamps. So the cost of an order is that of moving. A part that
+/// was taken down has lost its slot. Whether a part is there is told by its own row, never by this one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartsOrder {
     /// The order.
@@ -42,7 +43,7 @@ impl Lattice for PartsOrder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::{of_something_new, place_first};
+    use crate::order::{of_something_new, place_new};
     use lattice::{Hlc, Lane, ReplicaId, Stamp};
 
     fn part(number: u8) -> PartId {
@@ -80,7 +81,7 @@ mod tests {
         let first = moved(&two, 2, 0, 5, 2);
         let mut out = two.clone();
         out.parts.remove(stamp(6, 1), part(1));
-        let old = PartsOrder::of(place_first(&mut Arrangement::default(), &[part(3), part(4)]).unwrap());
+        let old = PartsOrder::of(place_new(&mut Arrangement::default(), &[part(3), part(4)], 0).unwrap());
         let unknown = serde_json::from_str(r#"{"volumes":2}"#).unwrap();
         vec![PartsOrder::default(), one, two, first, out, old, unknown]
     }
@@ -101,7 +102,7 @@ mod tests {
         assert_eq!(read(&both).len(), 2, "none stands there twice");
         assert_eq!(both.parts.stamp(&part(2)), Some(stamp(5, 1)), "the move holds");
         // Nor does giving slots to old rows.
-        let old = PartsOrder::of(place_first(&mut Arrangement::default(), &[part(1), part(2)]).unwrap());
+        let old = PartsOrder::of(place_new(&mut Arrangement::default(), &[part(1), part(2)], 0).unwrap());
         assert_eq!(old.parts.stamp(&part(2)).map(|stamp| stamp.hlc), Some(Hlc::default()));
         let before = both.clone();
         both.join(old);

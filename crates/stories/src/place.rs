@@ -1,10 +1,10 @@
 //! Where a part stands in its story: pure functions of the rows they read, as those of `write`.
 
-use crate::order::{check_bytes, of_something_new, place_first, unplaced};
+use crate::PARTS_MOVED_BYTES_MAX;
+use crate::order::{check_bytes, place_new, unplaced};
 use crate::parts_order::PartsOrder;
 use crate::rows::{PartFactRow, PartsOrderRow};
 use crate::write::{Written, gone, refuse};
-use crate::{PARTS_MOVED_BYTES_MAX, PARTS_ORDER_BYTES_MAX};
 use api::Problem;
 use lattice::{Arrangement, Lattice as _};
 use messages::{PartId, StoryId, UserId};
@@ -17,24 +17,9 @@ pub(crate) struct Move {
     pub(crate) by: UserId,
     /// Behind which part of the story; `None` puts it first.
     pub(crate) behind: Option<PartId>,
-    /// The parts of the story that had no slot when this was asked for, in their order: a write cannot scan. Since then
-    /// none can have come, for every part that is published gets one.
+    /// The parts of the story that had no slot when this was asked for, in their order: a write cannot scan. What came
+    /// since then stands behind them, without a slot.
     pub(crate) never_placed: Vec<PartId>,
-}
-
-/// Puts a part that is published behind all others. Where a sibling's order came before the part, it stands there
-/// already.
-pub(crate) fn append(view: &mut View<'_>, story: StoryId, part: PartId) -> Written {
-    let mut stored = view.get::<PartsOrderRow>(&story)?.unwrap_or_default();
-    if !stored.never_placed(part) {
-        return Ok(());
-    }
-    let (me, end) = (view.replica(), stored.parts.len());
-    let delta = stored.parts.move_to(me, of_something_new(me), part, end).map_err(unplaced);
-    let delta = delta.map_err(Abort::Refused)?;
-    let full = |detail| Problem::conflict(format!("{detail}: begin another story"));
-    check_bytes(&stored.parts, PARTS_ORDER_BYTES_MAX, full).map_err(Abort::Refused)?;
-    join(view, story, delta)
 }
 
 /// Takes a part that is taken down out of the order, so that its slot costs little.
@@ -73,12 +58,19 @@ pub(crate) fn move_part(view: &mut View<'_>, wanted: &Move) -> Written {
     let mut order = stored.parts.clone();
     let known = wanted.never_placed.iter().copied();
     let mut never_placed: Vec<_> = known.filter(|one| stored.never_placed(*one)).collect();
-    // Not listed yet, as the row of a sibling that came in between: it has to stand somewhere.
+    // Published in between: it has to stand somewhere.
     never_placed.extend(behind.filter(|one| stored.never_placed(*one) && !wanted.never_placed.contains(one)));
-    let mut delta = place_first(&mut order, &never_placed).map_err(Abort::Refused)?;
-    let others = order.iter().filter(|other| **other != part);
-    let before = behind.and_then(|behind| others.into_iter().position(|other| *other == behind));
-    let to = before.map_or(0, |before| before + 1);
+    let end = order.len();
+    let mut delta = place_new(&mut order, &never_placed, end).map_err(Abort::Refused)?;
+    let others = || order.iter().filter(|other| **other != part);
+    let to = match behind {
+        None => 0,
+        Some(behind) => match others().position(|other| *other == behind) {
+            Some(before) => before + 1,
+            // A sibling has taken it out of the order, and that it is gone has not arrived.
+            None => return refuse(Problem::bad_request("behind", "this part is being taken down")),
+        },
+    };
     if order.position(&part) == Some(to) {
         return Ok(());
     }

@@ -73,8 +73,8 @@ pub struct PartSummary {
 pub struct PartFigures {
     /// How often it was read: statistics, not exact.
     pub reads: u64,
-    /// How many different people read it: an estimate with a standard error of 2.3 %, all but exact up to 384. Who
-    /// reads without saying who they are is in `reads` only.
+    /// How many different people read it: an estimate with a standard error of 2.3 %, all but exact up to 384, and
+    /// never above `reads`. Who reads without saying who they are is in `reads` only.
     pub readers: u64,
     /// How many people vote for it.
     pub votes: Count,
@@ -84,9 +84,12 @@ pub struct PartFigures {
 
 /// What is counted of a part.
 pub(crate) async fn figures(reader: &Reader, part: PartId) -> Result<PartFigures, StoreError> {
+    let reads = reads(reader, part).await?;
+    let readers = reader.get::<ReadersRow>(&part).await?.unwrap_or_default().seen.estimate();
     Ok(PartFigures {
-        reads: reads(reader, part).await?,
-        readers: reader.get::<ReadersRow>(&part).await?.unwrap_or_default().seen.estimate(),
+        reads,
+        // Half of all estimates are too high, and nobody reads without a read.
+        readers: readers.min(reads),
         votes: votes(reader, part).await?,
         comments: comments(reader, Group::Part(part)).await?,
     })
@@ -149,8 +152,8 @@ pub(crate) async fn listed_parts(reader: &Reader, story: StoryId) -> Result<Vec<
     };
     let entries = reader.scan(&Scan::prefix(&rows::parts_prefix(story))).await?;
     let mut parts: Vec<_> = entries.into_iter().filter_map(listed).collect();
-    // `None` is first, and what is equal stays in the order of the entries.
-    parts.sort_by_key(|listed| slots.get(&listed.part).copied());
+    // What has no slot is last, and stays in the order of the entries.
+    parts.sort_by_key(|listed| slots.get(&listed.part).copied().unwrap_or(usize::MAX));
     Ok(parts)
 }
 

@@ -2,15 +2,16 @@
 
 use crate::part::Part;
 use crate::read::{PartFigures, comments, figures, listed_parts, votes};
-use crate::rows::{CommentTallyRow, PartRow, ProfileRow, StoryRow, VoteRow};
+use crate::rows::{self, CommentTallyRow, PartRow, PartsOrderRow, ProfileRow, StoryRow, VoteRow};
 use crate::write::gone;
 use api::Problem;
 use api::views::{Author, Count};
-use lattice::{ReplicaId, Tally};
+use lattice::{ReplicaId, Stamp, Tally};
 use messages::{Group, ParagraphId, PartId, StoryId, UserId};
 use queue::rfc3339;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use store::engine::Pair;
 use store::{Reader, Row, SCAN_PAIRS_MAX, Scan, StoreError};
 use utoipa::ToSchema;
 
@@ -91,7 +92,7 @@ pub(crate) async fn part_even_gone(
         Some(user) => Some(reader.get::<VoteRow>(&(id, user)).await?.unwrap_or_default().says_yes()),
         None => None,
     };
-    let (previous, next) = neighbours(reader, creation.story, id).await?;
+    let (previous, next) = neighbours(reader, creation.story, creation.at, id).await?;
     Ok(PartView {
         id: id.to_string(),
         story: StoryReference { id: creation.story.to_string(), title: story.title().to_owned() },
@@ -149,14 +150,39 @@ async fn tallies_of_paragraphs(
     Ok(Some(by_paragraph))
 }
 
-/// The parts before and behind one in its story.
+/// The parts before and behind one in its story, which was created at a stamp.
 async fn neighbours(
     reader: &Reader,
     story: StoryId,
+    created: Stamp,
     id: PartId,
 ) -> Result<(Option<String>, Option<String>), StoreError> {
+    if reader.get::<PartsOrderRow>(&story).await?.is_none() {
+        return neighbours_by_creation(reader, story, created, id).await;
+    }
     let listed = listed_parts(reader, story).await?;
     let Some(here) = listed.iter().position(|listed| listed.part == id) else { return Ok((None, None)) };
     let at = |place: Option<usize>| place.and_then(|place| listed.get(place)).map(|one| one.part.to_string());
     Ok((at(here.checked_sub(1)), at(here.checked_add(1))))
+}
+
+/// The same where nothing was moved, as in most stories: two entries are read, however many parts there are.
+async fn neighbours_by_creation(
+    reader: &Reader,
+    story: StoryId,
+    created: Stamp,
+    id: PartId,
+) -> Result<(Option<String>, Option<String>), StoreError> {
+    let here = rows::part(story, created, id);
+    if reader.bytes(&here).await?.is_none() {
+        return Ok((None, None));
+    }
+    let all = || Scan::prefix(&rows::parts_prefix(story));
+    let before = reader.scan(&all().reversed().after(&here).limit(1)).await?;
+    let behind = reader.scan(&all().after(&here).limit(1)).await?;
+    let part = |entries: &[Pair]| {
+        let (entry, _) = entries.first()?;
+        rows::listed_part(entry).map(|(part, _)| part.to_string())
+    };
+    Ok((part(&before), part(&behind)))
 }

@@ -1,6 +1,6 @@
 //! Who read a part, as far as that has to be known to count them.
 
-use lattice::{HyperLogLog, Lattice};
+use lattice::{HyperLogLog, Lattice, Min};
 use messages::{PartId, Unknown, UserId, is_bottom};
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +21,9 @@ pub(crate) enum Reader {
 /// How many different people have read a part: beside the exact number of reads, an estimate, because to know it
 /// exactly is to keep who read what.
 ///
-/// What is inserted is half a SHA-256 of the part and the reader, and of that only a few bits remain. So no name is
-/// stored, and whoever has the rows of two parts cannot tell whether the same people read both.
+/// What is inserted is half a SHA-256 of a secret, the part and the reader, and of that only a few bits remain. So no
+/// name is stored, and nobody who lacks the [`ReadersSecret`] can tell which bits are somebody's: neither from a row, nor
+/// by reading under names that would fall where theirs does, and looking whether the number grows.
 ///
 /// Two replicas that saw the same reader count them once, which no counter can do. Anybody may send any name: whoever
 /// wants the number to be greater can make it so, as they can with the reads.
@@ -38,12 +39,38 @@ pub struct Readers {
 
 impl Readers {
     /// One reader of one part: a delta.
-    pub(crate) fn of(part: PartId, reader: &Reader) -> Self {
+    pub(crate) fn of(secret: &ReadersSecret, part: PartId, reader: &Reader) -> Self {
+        let secret = secret.0.get().map_or("", String::as_str).as_bytes();
         let id = match reader {
-            Reader::User(user) => api::derive_id("reader user", &[&part.to_bytes(), &user.to_bytes()]),
-            Reader::Named(name) => api::derive_id("reader name", &[&part.to_bytes(), name.as_bytes()]),
+            Reader::User(user) => {
+                api::derive_id("reader user", &[secret, &part.to_bytes(), &user.to_bytes()])
+            }
+            Reader::Named(name) => {
+                api::derive_id("reader name", &[secret, &part.to_bytes(), name.as_bytes()])
+            }
         };
         Self { seen: HyperLogLog::of_bytes(&id), ..Self::default() }
+    }
+}
+
+/// What is hashed with every reader, and shown to nobody: minted at the first start, 128 bits in hexadecimal.
+///
+/// Two replicas that minted one each come to keep the lesser. Who was seen under the other one is counted once more,
+/// which an estimate bears.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReadersSecret(Min<String>);
+
+impl ReadersSecret {
+    /// A secret that was drawn: a delta.
+    pub(crate) fn of(random: u128) -> Self {
+        Self(Min::of(format!("{random:032x}")))
+    }
+}
+
+impl Lattice for ReadersSecret {
+    fn join(&mut self, other: Self) -> bool {
+        self.0.join(other.0)
     }
 }
 
@@ -62,21 +89,23 @@ mod tests {
         PartId::from_bytes([number; 16])
     }
 
+    fn of(part: PartId, reader: &Reader) -> Readers {
+        Readers::of(&ReadersSecret::of(5), part, reader)
+    }
+
     fn named(number: u32) -> Reader {
         Reader::Named(format!("{number:022}"))
     }
 
     fn crowd(count: u32) -> Readers {
-        (0..count)
-            .map(|number| Readers::of(part(1), &named(number)))
-            .fold(Readers::default(), Lattice::joined)
+        (0..count).map(|number| of(part(1), &named(number))).fold(Readers::default(), Lattice::joined)
     }
 
     fn values() -> Vec<Readers> {
         vec![
             Readers::default(),
-            Readers::of(part(1), &Reader::User(UserId::from_bytes([1; 16]))),
-            Readers::of(part(1), &named(1)),
+            of(part(1), &Reader::User(UserId::from_bytes([1; 16]))),
+            of(part(1), &named(1)),
             crowd(3),
             serde_json::from_str(r#"{"countries":5}"#).unwrap(),
         ]
@@ -94,12 +123,15 @@ mod tests {
         let here = crowd(40);
         let mut both = here.clone();
         assert!(!both.join(crowd(30)), "nothing to write");
-        assert!(both.join(Readers::of(part(1), &named(99))));
+        assert!(both.join(of(part(1), &named(99))));
         assert_eq!((here.seen.estimate(), both.seen.estimate()), (40, 41));
         let user = Reader::User(UserId::from_bytes([1; 16]));
         let name = Reader::Named("\u{1}".repeat(16));
-        assert_ne!(Readers::of(part(1), &user), Readers::of(part(1), &name), "no name is taken for a user");
-        assert_ne!(Readers::of(part(1), &user), Readers::of(part(2), &user), "and none is known elsewhere");
+        assert_ne!(of(part(1), &user), of(part(1), &name), "no name is taken for a user");
+        assert_ne!(of(part(1), &user), of(part(2), &user), "and none is known elsewhere");
+        let other = ReadersSecret::of(6);
+        assert_ne!(of(part(1), &user), Readers::of(&other, part(1), &user), "nor without the secret");
+        lattice::laws::check_exhaustively(&[ReadersSecret::default(), ReadersSecret::of(5), other]).unwrap();
     }
 
     #[test]

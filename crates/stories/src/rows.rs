@@ -12,7 +12,8 @@
 //! | `0x17` | [`SigningKeyRow`] | key id | copy of Users' key | for ever |
 //! | `0x18` | [`ReadsRow`] | part, replica | [`Tally`] that only grows: statistics, not exact | for ever |
 //! | `0x19` | [`ReadersRow`] | part | [`Readers`], an estimate | for ever |
-//! | `0x1a` | [`PartsOrderRow`] | story | [`PartsOrder`]: in which order its parts are read | for ever |
+//! | `0x1a` | [`PartsOrderRow`] | story | [`PartsOrder`]: in which order its parts are read, once one was moved | for ever |
+//! | `0x1b` | [`ReadersSecretRow`] | | [`ReadersSecret`], never shown or announced | for ever |
 //! | `0x20` | [`story()`] | stamp, story | empty | for ever |
 //! | `0x21` | [`part()`] | story, stamp, part | the part's title | while the part is there |
 //! | `0x22` | [`parts_count`] | story | how many entries `0x21` has for it, `u64` big-endian | for ever |
@@ -23,7 +24,7 @@
 
 use crate::part::Part;
 use crate::parts_order::PartsOrder;
-use crate::readers::Readers;
+use crate::readers::{Readers, ReadersSecret};
 use crate::story::Story;
 use crate::vote::{Vote, VoteGroup};
 use lattice::{ReplicaId, Stamp, Tally};
@@ -147,6 +148,16 @@ impl Row for PartsOrderRow {
     const NAME: &'static str = "parts order";
     type Key = StoryId;
     type State = PartsOrder;
+}
+
+/// What is hashed with every reader.
+#[derive(Debug)]
+pub struct ReadersSecretRow;
+impl Row for ReadersSecretRow {
+    const TAG: u8 = 0x1b;
+    const NAME: &'static str = "readers secret";
+    type Key = ();
+    type State = ReadersSecret;
 }
 
 const STORIES: u8 = 0x20;

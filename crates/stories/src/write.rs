@@ -3,8 +3,8 @@
 use crate::edit::Edit;
 use crate::part::{Part, PartCreation};
 use crate::place;
-use crate::readers::{Reader, Readers};
-use crate::rows::{self, PartFactRow, PartRow, ReadersRow, ReadsRow, StoryRow, VoteRow};
+use crate::readers::{Reader, Readers, ReadersSecret};
+use crate::rows::{self, PartFactRow, PartRow, ReadersRow, ReadersSecretRow, ReadsRow, StoryRow, VoteRow};
 use crate::story::{Story, StoryCreation};
 use crate::vote::{Ballot, Vote};
 use crate::{PARTS_MAX, first};
@@ -139,8 +139,7 @@ pub(crate) fn create_part(view: &mut View<'_>, new: &NewPart) -> Written {
     };
     let part =
         Part::published(new.id, creation, new.title.clone(), &new.paragraphs).map_err(Abort::Refused)?;
-    join_part(view, new.id, part)?;
-    place::append(view, new.story, new.id)
+    Ok(join_part(view, new.id, part)?)
 }
 
 /// A part that was published, if it is this user's, or 403 or 404. It may be gone.
@@ -204,16 +203,25 @@ pub(crate) fn set_vote(view: &mut View<'_>, part: PartId, user: UserId, yes: boo
 }
 
 /// Counts one more read, and its reader where they say who they are. A read has no identity: a retry is another one, and
-/// a power cut may forget some. A reader is counted once.
-pub(crate) fn count_read(view: &mut View<'_>, part: PartId, reader: Option<&Reader>) -> Written {
+/// a power cut may forget some. A reader is counted once. `random` becomes the secret where there is none yet.
+pub(crate) fn count_read(
+    view: &mut View<'_>,
+    part: PartId,
+    reader: Option<&Reader>,
+    random: u128,
+) -> Written {
     there(view, part)?;
     let replica = view.replica();
     let opened = Tally::opened(Epoch { generation: 0, owner: replica });
     let mut tally = view.get::<ReadsRow>(&(part, replica))?.unwrap_or(opened);
     view.join::<ReadsRow>(&(part, replica), tally.added_one())?;
     if let Some(reader) = reader {
+        let secret = match view.get::<ReadersSecretRow>(&())? {
+            Some(secret) => secret,
+            None => view.join::<ReadersSecretRow>(&(), ReadersSecret::of(random))?.after,
+        };
         // Mostly they are known, or fall where a greater rank is: then nothing is written.
-        view.join::<ReadersRow>(&part, Readers::of(part, reader))?;
+        view.join::<ReadersRow>(&part, Readers::of(&secret, part, reader))?;
     }
     Ok(())
 }

@@ -116,8 +116,8 @@ async fn show_part(
 /// undoes what was changed since, and makes new paragraphs anew. A part remembers 1,000 edits with keys: one more is
 /// refused with 400, which names the header and the limit, and can be sent without it.
 ///
-/// As few paragraphs are moved as the list allows. The order takes at most 2 MiB, with what past moves left in it: an edit
-/// that moves a paragraph beyond that is refused with 400, which names the limit; one that moves none is not.
+/// As few paragraphs are moved as the list allows. The order takes at most 256 KiB, with what past moves left in it: an
+/// edit that moves a paragraph beyond that is refused with 400, which names the limit; one that moves none is not.
 #[utoipa::path(
     patch, path = "/v1/parts/{part}", tag = "stories",
     params(("part" = String, Path), IdempotencyKey),

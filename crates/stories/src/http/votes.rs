@@ -65,7 +65,7 @@ async fn set(stories: &Stories, part: PartId, caller: &Caller, yes: bool) -> Res
 #[serde(deny_unknown_fields)]
 struct ReadRequest {
     /// A random name that a browser made for itself and keeps: 22 to 255 visible ASCII characters other than `"` and
-    /// `\`. It is not stored. Where a token is sent, this is not looked at.
+    /// `\`. It is not stored. Where a token is sent, its user is the reader and not this.
     #[serde(default)]
     #[schema(min_length = 22, max_length = 255)]
     reader: Option<String>,
@@ -98,17 +98,18 @@ async fn count_read(
         (None, named) => named.map(|name| Reader::Named(name.as_str().to_owned())),
     };
     // Relaxed: nobody is promised that a read is counted, so nobody waits for the disk.
-    stories.store.write_relaxed(move |view| write::count_read(view, part, reader.as_ref())).await?;
+    let random = stories.store.world().random();
+    stories.store.write_relaxed(move |view| write::count_read(view, part, reader.as_ref(), random)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A JSON body as [`Json`] reads it, or bottom where there is none: that is what clients sent before there was anything
-/// to say, and it needs no content type.
+/// to say, and it needs no content type. `null` says as little: the description of a body that may be left out allows it.
 async fn body_if_any<T: DeserializeOwned + Default>(request: Request) -> Result<T, Problem> {
     let (head, body) = request.into_parts();
     // Whose body breaks off is not there to read the answer.
     let bytes = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| Problem::too_large(BODY_BYTES_MAX))?;
-    if bytes.is_empty() {
+    if bytes.is_empty() || bytes.trim_ascii() == b"null" {
         return Ok(T::default());
     }
     let Json(body) = Json::from_request(Request::from_parts(head, Body::from(bytes)), &()).await?;

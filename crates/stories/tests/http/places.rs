@@ -1,14 +1,14 @@
 //! The order of a story's parts, and where the author puts one.
 
 use crate::world::{Answer, NOTHING, World, refusal, text};
+use antiphon_stories::PARTS_MOVED_BYTES_MAX;
 use antiphon_stories::parts_order::PartsOrder;
-use antiphon_stories::rows::{PartFactRow, PartRow, PartsOrderRow, StoryRow};
-use antiphon_stories::{PARTS_MOVED_BYTES_MAX, PARTS_ORDER_BYTES_MAX};
+use antiphon_stories::rows::PartsOrderRow;
 use lattice::{Hlc, Lane, ReplicaId, Stamp};
 use messages::{PartId, StoryId};
 use serde_json::{Value, json};
 use std::convert::Infallible;
-use store::{Abort, key};
+use store::Abort;
 
 struct Shelf {
     world: World,
@@ -58,16 +58,6 @@ impl Shelf {
         };
         self.world.stories.store().write(tell).await.unwrap();
     }
-
-    /// Makes its rows those that the first version wrote, which knew no order.
-    async fn forget_the_order(&self) {
-        let row = key::of::<PartsOrderRow>(&self.id());
-        let forget = move |view: &mut store::View<'_>| {
-            view.remove(row.clone());
-            Ok::<_, Abort<Infallible>>(())
-        };
-        self.world.stories.store().write(forget).await.unwrap();
-    }
 }
 
 #[tokio::test]
@@ -97,13 +87,12 @@ async fn a_part_is_moved_and_the_story_and_its_neighbours_show_it() {
     let fifth = text(&shelf.world.part(&shelf.story, "5").await["id"]);
     let shelf = Shelf { parts: shelf.parts.iter().cloned().chain([fifth]).collect(), ..shelf };
     assert_eq!(shelf.listed().await, "3245");
-    assert_eq!(shelf.order().await.unwrap().parts.len(), 4, "its slot is free");
+    assert_eq!(shelf.order().await.unwrap().parts.len(), 3, "one lost its slot, the other needs none");
 }
 
 #[tokio::test]
-async fn rows_of_the_first_version_stand_as_they_stood() {
+async fn parts_stand_as_they_were_published_until_one_is_moved() {
     let shelf = Shelf::of(World::new().await, 4).await;
-    shelf.forget_the_order().await;
     assert_eq!(shelf.listed().await, "1234");
     let (_, second) = shelf.world.get(&format!("/v1/parts/{}", shelf.parts[1])).await;
     assert_eq!((&second["previous"], &second["next"]), (&json!(shelf.parts[0]), &json!(shelf.parts[2])));
@@ -125,13 +114,10 @@ async fn a_creation_that_is_repeated_at_a_sibling_undoes_no_move() {
     let here = Shelf::of(World::new().await, 3).await;
     let there = Shelf::of(World::elsewhere().await, 3).await;
     assert_eq!(here.parts, there.parts, "they are the same parts");
-    assert_ne!(here.order().await, there.order().await, "which each put at its end");
     here.put(3, 0).await;
     here.put(1, 2).await;
     assert_eq!(here.listed().await, "321");
-    let (ours, theirs) = (here.order().await.unwrap(), there.order().await.unwrap());
-    here.told(theirs).await;
-    there.told(ours).await;
+    there.told(here.order().await.unwrap()).await;
     assert_eq!(here.order().await, there.order().await);
     let read = here.listed().await;
     assert_eq!(read, there.listed().await);
@@ -197,10 +183,10 @@ fn bytes(order: &PartsOrder) -> usize {
 }
 
 #[tokio::test]
-async fn an_order_has_a_bound_and_the_last_of_it_is_for_new_parts() {
+async fn an_order_has_a_bound_and_new_parts_take_nothing_of_it() {
     let shelf = Shelf::of(World::new().await, 2).await;
-    let crowd = crowded(30_000);
-    assert!((PARTS_MOVED_BYTES_MAX..PARTS_ORDER_BYTES_MAX).contains(&bytes(&crowd)), "{}", bytes(&crowd));
+    let crowd = crowded(40_000);
+    assert!(bytes(&crowd) > PARTS_MOVED_BYTES_MAX, "{}", bytes(&crowd));
     shelf.told(crowd).await;
     let before = shelf.order().await;
     let answer = shelf.put(2, 0).await;
@@ -210,17 +196,24 @@ async fn an_order_has_a_bound_and_the_last_of_it_is_for_new_parts() {
         "{}",
         answer.1
     );
-    assert_eq!(shelf.put(2, 1).await.0, 200, "it stands there");
     assert_eq!(shelf.order().await, before);
     world_takes(&shelf, "3", 201).await;
-    shelf.told(crowded(40_000)).await;
-    let answer = world_takes(&shelf, "4", 409).await;
-    assert_eq!(answer.1["limit"], json!(PARTS_ORDER_BYTES_MAX));
-    let reader = shelf.world.stories.store().reader().unwrap();
-    assert!(reader.get::<StoryRow>(&shelf.id()).await.unwrap().is_some());
-    let count = reader.rows::<PartRow>(&store::Scan::prefix(&[0x11])).await.unwrap().len();
-    let facts = reader.rows::<PartFactRow>(&store::Scan::prefix(&[0x12])).await.unwrap().len();
-    assert_eq!((count, facts), (3, 3), "what was refused left nothing behind");
+    assert_eq!(shelf.order().await, before);
+}
+
+/// Publishing costs the same in a long story as in a short one.
+#[tokio::test]
+async fn there_is_no_order_before_something_is_moved() {
+    let shelf = Shelf::of(World::new().await, 3).await;
+    assert_eq!((shelf.order().await, shelf.listed().await), (None, "123".to_owned()));
+    let neighbours = |part: Value| (part["previous"].clone(), part["next"].clone());
+    let middle = shelf.world.get(&format!("/v1/parts/{}", shelf.parts[1])).await.1;
+    assert_eq!(neighbours(middle), (json!(shelf.parts[0]), json!(shelf.parts[2])));
+    assert_eq!(shelf.put(3, 0).await.0, 200);
+    let moved = shelf.order().await;
+    let published = world_takes(&shelf, "4", 201).await.1;
+    assert_eq!(shelf.order().await, moved, "it stands last without a slot");
+    assert_eq!(neighbours(published), (json!(shelf.parts[1]), NOTHING));
 }
 
 async fn world_takes(shelf: &Shelf, key: &str, status: u16) -> Answer {
