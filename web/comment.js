@@ -40,6 +40,8 @@ export function commentView(first, { thread, list, depth, mayOpen }) {
   );
   const time = h("time", { datetime: comment.posted_at, title: exactTime(comment.posted_at) }, link);
   const edited = h("span", { class: "quiet" });
+  const answeredName = personName(null);
+  const answered = h("span", { class: "quiet", hidden: true }, "answering ", answeredName.element);
   const place = h("button", {
     class: "place",
     type: "button",
@@ -65,7 +67,7 @@ export function commentView(first, { thread, list, depth, mayOpen }) {
     h(
       "div",
       { class: "comment-body" },
-      h("div", { class: "comment-head" }, name.element, time, edited, place, actions.element),
+      h("div", { class: "comment-head" }, name.element, answered, time, edited, place, actions.element),
       content,
       h("div", { class: "comment-foot" }, reply, toggle),
       below,
@@ -74,7 +76,7 @@ export function commentView(first, { thread, list, depth, mayOpen }) {
 
   function show(told) {
     comment = told;
-    const gone = comment.deleted || comment.hidden;
+    const gone = isGone(comment);
     attribute(element, "data-gone", gone);
     picture.show(gone ? {} : comment.author);
     name.show(comment.author);
@@ -241,6 +243,11 @@ export function commentView(first, { thread, list, depth, mayOpen }) {
   return {
     element,
     show,
+    /** Says whom it answers; null where its place says it. Who wrote what is gone is told to nobody. */
+    answers(parent) {
+      answered.hidden = parent === null || isGone(parent);
+      if (!answered.hidden) answeredName.show(parent.author);
+    },
     /** Names and texts of open replies that are in view. */
     async refresh() {
       if (replies?.element.isConnected && inView(element)) await replies.refresh();
@@ -254,6 +261,10 @@ export function commentView(first, { thread, list, depth, mayOpen }) {
       replies?.end();
     },
   };
+}
+
+function isGone({ deleted, hidden }) {
+  return deleted || hidden;
 }
 
 function goneText(comment) {

@@ -2,7 +2,7 @@
 
 import { attribute, h } from "./dom.js";
 import { icon } from "./icons.js";
-import { upAndDown } from "./moving.js";
+import { nameTool, upAndDown } from "./moving.js";
 import { sentence } from "./notice.js";
 
 const TITLE_MAX = 200;
@@ -55,21 +55,11 @@ export function editor({ title = "", paragraphs = [], action, send, cancelled })
   function add({ id, text }, before) {
     const box = h("textarea", { rows: 3, dir: "auto", on: { input: () => grow(box), keydown: onKey } });
     box.value = text;
-    const arrows = upAndDown("this paragraph", move);
-    const remove = h(
-      "button",
-      {
-        class: "menu-button",
-        type: "button",
-        "aria-label": "Remove this paragraph",
-        title: "Remove this paragraph",
-        on: { click: onRemove },
-      },
-      icon("cross"),
-    );
+    const arrows = upAndDown(move);
+    const remove = h("button", { class: "menu-button", type: "button", on: { click: onRemove } }, icon("cross"));
     const tools = h("div", { class: "editor-tools" }, arrows.elements, remove);
     const row = h("div", { class: "editor-paragraph", "data-id": id ?? null }, box, tools);
-    rows.set(row, { box, arrows });
+    rows.set(row, { box, arrows, remove });
     boxes.insertBefore(row, before);
     number();
     requestAnimationFrame(() => grow(box));
@@ -104,13 +94,14 @@ export function editor({ title = "", paragraphs = [], action, send, cancelled })
     }
   }
 
-  /** Tells each box where it stands. */
+  /** Tells each box and its buttons where it stands. */
   function number() {
     const all = [...boxes.children];
     for (const [index, row] of all.entries()) {
-      const { box, arrows } = rows.get(row);
+      const { box, arrows, remove } = rows.get(row);
       attribute(box, "aria-label", `Paragraph ${index + 1} of ${all.length}`);
-      arrows.show(index === 0, index === all.length - 1);
+      arrows.show(`paragraph ${index + 1}`, { first: index === 0, last: index === all.length - 1 });
+      nameTool(remove, `Remove paragraph ${index + 1}`);
     }
   }
 

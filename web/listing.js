@@ -124,6 +124,9 @@ export class Listing {
   }
 }
 
+/** Deeper comments are moved in no further: a page is only so wide. */
+export const INDENT_MAX = 6;
+
 /**
  * The thread around a comment, as a list: what it answers from the top down, the comment, and what is below it depth
  * first. Each of the first answers the one before, so only what is below the comment is any deeper than it.
@@ -142,6 +145,17 @@ export class ThreadListing extends Listing {
 
   depth(id) {
     return this.#depths.get(id) ?? 0;
+  }
+
+  /** How far it is moved in. */
+  indent(id) {
+    return Math.min(this.depth(id), INDENT_MAX);
+  }
+
+  /** What it answers, where its place does not show that; null where it does, or where that is not listed. */
+  answered(id) {
+    if (this.depth(id) <= INDENT_MAX) return null;
+    return this.comments.get(this.comments.get(id).parent) ?? null;
   }
 
   /** Whether it has replies that stand in its own thread only. */

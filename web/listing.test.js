@@ -175,3 +175,14 @@ test("what is cut is cut until an answer says otherwise", () => {
   listing.thread(thread("", ["a", ".b"]), listing.ticket());
   assert.equal(listing.isCut("b"), false);
 });
+
+test("what stands deeper than a page shows tells what it answers", () => {
+  const listing = threadOf("", ["a", ".b", "..c", "...d", "....e", ".....f", "......g", ".......h", "........i"]);
+  listing.post(comment("x", { parent: "g" }));
+  listing.change(comment("h", { parent: "g" }));
+  listing.change(comment("i", { parent: "lost" }));
+  const indents = [..."afghix"].map((id) => listing.indent(id));
+  const answered = [..."ghix"].map((id) => listing.answered(id)?.id ?? null);
+  assert.deepEqual(indents, [0, 5, 6, 6, 6, 6]);
+  assert.deepEqual(answered, [null, "g", null, "g"]);
+});

@@ -38,9 +38,9 @@ export function oneByOne() {
 }
 
 /** Two buttons. `move(step)` is told which way; the buttons stay in the list, so the keyboard is given back to them. */
-export function upAndDown(what, move) {
-  const tool = (name, label, step) => {
-    const button = h("button", { class: "menu-button", type: "button", "aria-label": label, title: label }, icon(name));
+export function upAndDown(move) {
+  const tool = (name, step) => {
+    const button = h("button", { class: "menu-button", type: "button" }, icon(name));
     button.addEventListener("click", () => {
       if (button.getAttribute("aria-disabled") === "true") return;
       move(step);
@@ -48,13 +48,24 @@ export function upAndDown(what, move) {
     });
     return button;
   };
-  const up = tool("up", `Move ${what} up`, -1);
-  const down = tool("down", `Move ${what} down`, 1);
+  const up = tool("up", -1);
+  const down = tool("down", 1);
 
-  /** A button that is disabled would lose the keyboard, so these only say that they do nothing. */
-  function show(first, last) {
+  /**
+   * `what` names the thing, so that its buttons can be told from the others'. One that is disabled would lose the
+   * keyboard, so these only say that they do nothing.
+   */
+  function show(what, { first, last }) {
+    nameTool(up, `Move ${what} up`);
+    nameTool(down, `Move ${what} down`);
     attribute(up, "aria-disabled", String(first));
     attribute(down, "aria-disabled", String(last));
   }
   return { elements: [up, down], show };
+}
+
+/** Names a button that shows only a sign, for those who hear it and those who point at it. */
+export function nameTool(button, label) {
+  attribute(button, "aria-label", label);
+  attribute(button, "title", label);
 }

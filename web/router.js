@@ -30,6 +30,12 @@ export function navigate(address) {
   return open(null);
 }
 
+/** Goes to where the present page should have been, which leaves no entry in the history. */
+export function redirect(address) {
+  history.replaceState(null, "", address);
+  return open(null);
+}
+
 /** Loads the present page again. */
 export function reload() {
   return open(scrollY);

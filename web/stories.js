@@ -148,6 +148,7 @@ export async function storyPage({ id, signal }) {
     "Add a part",
   );
   const list = h("ol", { class: "cards" });
+  const moved = h("p", { class: "unseen", role: "status" });
   const none = h("p", { class: "empty" });
   const element = h(
     "div",
@@ -156,6 +157,7 @@ export async function storyPage({ id, signal }) {
     h("div", { class: "page-head" }, title, add),
     h("p", { class: "byline" }, author.element, time, shelfButton(id, signal)),
     list,
+    moved,
     none,
   );
 
@@ -198,9 +200,12 @@ export async function storyPage({ id, signal }) {
     const byId = new Map(story.parts.map((one) => [one.id, one]));
     asked += 1;
     take({ ...story, parts: order.map((one) => byId.get(one)) });
+    moved.textContent = `“${byId.get(part).title}” is part ${order.indexOf(part) + 1} of ${order.length}`;
     const body = { behind: behind(order, part) };
     try {
       const told = await moves.run(() => call("PUT", `/v1/parts/${part}/place`, { body, auth: "required" }));
+      // What was asked for meanwhile may have been read before the move.
+      asked += 1;
       if (moves.waiting === 0) take(told);
     } catch (problem) {
       tell(problem);
@@ -235,7 +240,7 @@ function partCard(first, move, signal) {
   const comments = statistic("bubble", "Comment", "Comments", h("span", { role: "img" }));
   const time = h("time", { datetime: first.created_at, title: exactTime(first.created_at) }, date(first.created_at));
   const row = h("span", { class: "card-foot" }, reads.element, votes.element, comments.element, time);
-  const arrows = upAndDown("this part", move);
+  const arrows = upAndDown(move);
   const tools = h("span", { class: "card-tools" }, arrows.elements);
   const element = h("li", { class: "part-row" }, h("a", { class: "card", href: `/parts/${first.id}` }, title, row), tools);
   if (typeof first.counts.votes === "object")
@@ -243,10 +248,10 @@ function partCard(first, move, signal) {
   if (typeof first.counts.comments === "object")
     signal.addEventListener("abort", counts.watch(`part:${first.id}`, comments.show));
 
-  function show(part, { mine, first: isFirst, last: isLast }) {
+  function show(part, { mine, ...ends }) {
     setText(title, part.title);
-    tools.hidden = !mine || (isFirst && isLast);
-    arrows.show(isFirst, isLast);
+    tools.hidden = !mine || (ends.first && ends.last);
+    arrows.show(`“${part.title}”`, ends);
     reads.show(part.counts);
     // A count with its tallies is joined with what is known; a bare number can only be shown.
     votes.show(counts.joinOrNumber(part.counts.votes));

@@ -6,6 +6,7 @@ import { counts } from "./counts.js";
 import { arrange, attribute, h } from "./dom.js";
 import { ThreadListing } from "./listing.js";
 import { tell } from "./notice.js";
+import { redirect } from "./router.js";
 
 const PAGE = 50;
 /** What the server gives at once. */
@@ -44,6 +45,8 @@ export function threadList({ comment: chosen, thread }) {
     const ticket = into.ticket();
     const answer = await ask(null, Math.min(PAGE_MAX, Math.max(page, into.ids.length)));
     if (ended || into !== listing) return;
+    const elsewhere = addressElsewhere(answer, chosen, thread.part);
+    if (elsewhere !== null) return redirect(elsewhere);
     const first = !into.loaded;
     const held = into.thread(answer, ticket);
     render();
@@ -121,10 +124,10 @@ export function threadList({ comment: chosen, thread }) {
       const level = comment.id === listing.ids[0] ? 0 : 1;
       if (views.has(comment.id)) views.get(comment.id).show(comment);
       else views.set(comment.id, commentView(comment, { thread, list: self, depth: level, mayOpen: false }));
-      const { element: row } = views.get(comment.id);
-      const depth = listing.depth(comment.id);
-      row.style.setProperty("--depth", depth);
-      attribute(row, "aria-level", depth + 1);
+      const { element: row, answers } = views.get(comment.id);
+      answers(listing.answered(comment.id));
+      row.style.setProperty("--indent", listing.indent(comment.id));
+      attribute(row, "aria-level", listing.depth(comment.id) + 1);
       attribute(row, "aria-current", comment.id === chosen ? "true" : null);
       return row;
     });
@@ -152,4 +155,10 @@ export function threadList({ comment: chosen, thread }) {
   }
 
   return self;
+}
+
+/** Where a comment of this answer is to be seen, if that is under another part than `part`; else null. */
+export function addressElsewhere({ items }, id, part) {
+  const found = items.find(({ comment }) => comment.id === id);
+  return !found || found.comment.part === part ? null : `/parts/${found.comment.part}?comment=${id}#comments`;
 }

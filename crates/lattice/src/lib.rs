@@ -183,6 +183,8 @@
 //!   is one of the state.
 //! - **No panics on data.** Whatever was decoded can be joined. The three asserts, in [`Clock`] and [`OwnedTallies`],
 //!   guard against one's own wiring.
+//! - **No suspicion.** Whoever may write deltas may write any: name another's dots, raise another's numbers, hide a vertex.
+//!   Replicas converge all the same. Authenticate what arrives, and bound its size.
 //! - **No refusal of unknown fields.** A newer version may add some. They are skipped here; the store's rows keep them.
 //!
 //! # Adding a type

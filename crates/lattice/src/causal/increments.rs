@@ -237,7 +237,7 @@ impl DotStore for Increments {
 
 impl Serialize for Increments {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut replicas = serializer.serialize_map(None)?;
+        let mut replicas = serializer.serialize_map(Some(self.by_replica().count()))?;
         for (replica, runs) in self.by_replica() {
             let runs: Vec<_> = runs.iter().map(|run| (run.first, run.last, run.amount)).collect();
             replicas.serialize_entry(&replica, &runs)?;

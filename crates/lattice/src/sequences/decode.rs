@@ -309,6 +309,21 @@ mod tests {
         assert_eq!(state.remove_id(crate::Dot { replica: me, counter: u64::MAX }), Sequence::default());
     }
 
+    /// A long run that waits, every other element of which is removed: no removal moves all that is behind it.
+    #[test]
+    fn holes_in_what_waits() {
+        let many = 200_000;
+        let values = format!("[{}0]", "0,".repeat(many - 1));
+        let mut here = of_runs(&format!("[0,1,[[1,7],[0,0]],{values}]")).unwrap();
+        let holes: Vec<String> = (1..many).step_by(2).map(|start| format!("[0,{start},1]")).collect();
+        let there = of_runs(&holes.join(",")).unwrap();
+        let joined = there.clone().joined(here.clone());
+        assert!(here.join(there.clone()) && !here.join(there));
+        assert_eq!((&here, here.waiting(), here.len()), (&joined, many as u64, 0));
+        assert!(here.join(of_runs("[1,7,[[0,0],[0,0]],[9]]").unwrap()));
+        assert_eq!((here.waiting(), here.len()), (0, many / 2 + 1));
+    }
+
     #[test]
     fn what_hangs_in_a_circle_waits() {
         let state =

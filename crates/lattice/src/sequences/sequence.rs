@@ -78,9 +78,10 @@ const SMALL_VALUES_MAX: usize = 64;
 /// | operation | time |
 /// |---|---|
 /// | `insert`, `remove`, and the join of their deltas | O(log n), where the last edit was O(1), and the values |
-/// | the same, of k who insert at one place at once | and O(k) |
+/// | the same, of k who insert at one place at once | and O(k + d), d elements hanging one on the other there |
 /// | `len` | O(1) |
 /// | `get`, `id_at`, `position`, `cursor`, `index_of` | O(log n) |
+/// | any of these of a delta of m runs, which has no tables | O(m log m): join it first |
 /// | `iter`, the join of two whole states, `covers`, `Eq`, JSON | O(n log n) |
 /// | the join of one id with two contents, a fault | O(n log n) |
 ///
@@ -94,9 +95,8 @@ const SMALL_VALUES_MAX: usize = 64;
 /// # Source
 ///
 /// Weidner and Kleppmann, *The Art of the Fugue: Minimizing Interleaving in Collaborative Text Editing*, 2023
-/// (arXiv 2305.00583): the tree and the writer's rule are Fugue's, the order of siblings
-/// that of `FugueMax`. The runs and the tree
-/// that counts what is shown are as in most text CRDTs since Yjs.
+/// (arXiv 2305.00583): the tree and the writer's rule are Fugue's, the order of siblings that of `FugueMax`. The runs and
+/// the tree that counts what is shown are as in most text CRDTs since Yjs.
 ///
 /// # JSON
 ///
@@ -121,7 +121,8 @@ const SMALL_VALUES_MAX: usize = 64;
 /// # Ok::<(), antiphon_lattice::SequenceError>(())
 /// ```
 ///
-/// Another format is refused by name. Runs that overlap, as no version of ours writes them, are joined.
+/// Another format is refused by name. Runs that overlap, as no version of ours writes them, are joined. Formats that do
+/// not describe themselves, such as bincode and postcard, cannot carry it.
 #[derive(Clone)]
 pub struct Sequence<T>(Repr<T>);
 

@@ -4,6 +4,9 @@ use super::block::{Content, Place};
 use super::ids::Id;
 use std::collections::BTreeMap;
 
+/// More values than this, and a run waits in pieces: a removal of one element moves the values behind it.
+const VALUES_MAX: u64 = 512;
+
 /// Elements with consecutive ids, as a [`Block`](super::block::Block), and what is missing.
 #[derive(Clone, Debug)]
 pub(super) struct Run<T> {
@@ -60,10 +63,21 @@ impl<T> Waiting<T> {
         self.runs.values()
     }
 
-    pub(super) fn add(&mut self, run: Run<T>, missing: Id) {
+    pub(super) fn add(&mut self, mut run: Run<T>, missing: Id) {
+        // From behind, so that each value is moved once.
+        while !run.content.is_gone() && run.content.len() > VALUES_MAX {
+            let rest = run.split_off((run.content.len() - 1) / VALUES_MAX * VALUES_MAX);
+            let before = rest.place.parent;
+            self.insert(rest, before);
+        }
+        self.insert(run, missing);
+    }
+
+    fn insert(&mut self, run: Run<T>, missing: Id) {
         // What was typed on behind a run that waits has nothing else to wait for.
         if let Some((_, before)) = self.runs.range_mut(..run.start).next_back()
             && before.runs_on(&run)
+            && (run.content.is_gone() || before.content.len() + run.content.len() <= VALUES_MAX)
         {
             return before.content.append(run.content);
         }

@@ -129,9 +129,10 @@ fn bytes_that_say_what_cannot_be() {
         read(format!(r#"{{"store":[[1,["{a1}","{b1}"]]],"context":{context}}}"#)).unwrap_err().to_string();
     assert!(outside.starts_with(&format!("dots outside of their context: {B}: 1")), "{outside}");
     let zeroth = dot(A, 0);
-    let normal = format!(r#"{{"store":[[1,["{a1}"]],[2,["{a1}"]]],"context":{context}}}"#);
+    let both = format!(r#"{{"{A}":[[1,1]],"{B}":[[1,1]]}}"#);
+    let normal = format!(r#"{{"store":[[1,["{a1}"]],[2,["{b1}"]]],"context":{both}}}"#);
     let odd = format!(
-        r#"{{"new":0,"context":{context},"store":[[2,["{a1}"]],[3,[]],[1,["{a1}","{a1}"]],[2,["{a1}"]]]}}"#
+        r#"{{"new":0,"context":{both},"store":[[2,["{b1}"]],[3,[]],[1,["{a1}","{a1}"]],[2,["{b1}"]]]}}"#
     );
     assert_eq!(read(odd).unwrap(), normal, "in order, united, without what is empty or unknown");
     for text in [
@@ -141,6 +142,7 @@ fn bytes_that_say_what_cannot_be() {
         format!(r#"{{"store":{{}},"context":{context}}}"#),
         format!(r#"{{"store":[[1]],"context":{context}}}"#),
         format!(r#"{{"store":[[1,["{zeroth}"]]],"context":{context}}}"#),
+        format!(r#"{{"store":[[1,["{a1}"]],[2,["{a1}"]]],"context":{context}}}"#),
     ] {
         assert!(read(text.clone()).is_err(), "{text}");
     }

@@ -178,7 +178,13 @@ where
     T: FromStr<Err = ItcDecodeError>,
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_any(Notation { expecting, of: PhantomData })
+    let notation = Notation { expecting, of: PhantomData };
+    // Binary formats need not say what comes, and most cannot.
+    if deserializer.is_human_readable() {
+        deserializer.deserialize_any(notation)
+    } else {
+        deserializer.deserialize_str(notation)
+    }
 }
 
 struct Notation<T> {

@@ -266,10 +266,12 @@ impl<V: Ord, P: IntoIterator<Item = V>> FromIterator<(V, P)> for Dag<V> {
     fn from_iter<I: IntoIterator<Item = (V, P)>>(rows: I) -> Self {
         let mut dag = Self::default();
         for (vertex, parents) in rows {
-            let ours = dag.0.entry(vertex).or_default();
-            ours.extend(parents);
-            ours.sort_unstable();
-            ours.dedup();
+            dag.0.entry(vertex).or_default().extend(parents);
+        }
+        // Once each: one vertex may come in many rows.
+        for parents in dag.0.values_mut() {
+            parents.sort_unstable();
+            parents.dedup();
         }
         dag
     }

@@ -171,3 +171,11 @@ fn diamonds() {
     let dag: Dag<u8> = rows.chain([(0, vec![])]).collect();
     assert_eq!((dag.view().walk().count(), dag.view().descendants(&0)), (31, 30));
 }
+
+/// One vertex in as many rows as a message has room for, the last parent first: no row looks through those before it.
+#[test]
+fn one_vertex_in_many_rows() {
+    let many = 200_000_u32;
+    let dag: Dag<u32> = (1..=many).rev().map(|parent| (0, [parent])).chain([(0, [7])]).collect();
+    assert_eq!(dag, Dag::of(0, 1..=many));
+}
