@@ -56,8 +56,8 @@ pub(crate) fn remote(trace: &Trace, rounds: usize) -> Result<Workload<'_>, Strin
 
 /// The session as a reader has it who comes when it is over.
 pub(crate) fn at_once(trace: &Trace, rounds: usize) -> Result<Workload<'_>, String> {
-    let contenders =
-        vec![ours::at_once(trace)?, diamond::at_once(trace), loro::at_once(trace)?, yrs::at_once(trace)];
+    let mut contenders = ours::at_once(trace)?;
+    contenders.extend([diamond::at_once(trace), loro::at_once(trace)?, yrs::at_once(trace)]);
     Ok(Workload {
         name: AT_ONCE,
         about: "The same session at another replica, sent as one; the time is that of a patch".to_owned(),

@@ -1,7 +1,7 @@
 //! The bytes: runs in the order of ids.
 
 use super::sequence::Sequence;
-use super::{decode, encode};
+use super::{decode, encode, packed};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::marker::PhantomData;
 
@@ -28,6 +28,32 @@ pub(super) trait Read<'de>: Form {
     fn values(piece: Self::Piece) -> Vec<Self::Value>;
 }
 
+/// Writes a state, in words or packed, as the format asks.
+pub(super) fn serialize<F: Write, S: Serializer>(
+    sequence: &Sequence<F::Value>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if serializer.is_human_readable() {
+        encode::serialize::<F, S>(sequence, serializer)
+    } else {
+        packed::serialize::<F, S>(sequence, serializer)
+    }
+}
+
+/// Reads a state, in words or packed, as the format asks.
+pub(super) fn deserialize<'de, F: Read<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Sequence<F::Value>, D::Error>
+where
+    F::Value: Clone + Ord,
+{
+    if deserializer.is_human_readable() {
+        decode::deserialize::<F, D>(deserializer)
+    } else {
+        packed::deserialize::<F, D>(deserializer)
+    }
+}
+
 /// Values as a list.
 struct AsList<T>(PhantomData<T>);
 
@@ -52,12 +78,12 @@ impl<'de, T: Deserialize<'de>> Read<'de> for AsList<T> {
 
 impl<T: Serialize> Serialize for Sequence<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        encode::serialize::<AsList<T>, S>(self, serializer)
+        serialize::<AsList<T>, S>(self, serializer)
     }
 }
 
 impl<'de, T: Clone + Ord + Deserialize<'de>> Deserialize<'de> for Sequence<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        decode::deserialize::<AsList<T>, D>(deserializer)
+        deserialize::<AsList<T>, D>(deserializer)
     }
 }

@@ -45,16 +45,27 @@ where
         format.ok_or_else(|| de::Error::missing_field(F::NAME))?;
         let replicas = replicas.ok_or_else(|| de::Error::missing_field("replicas"))?;
         let runs = runs.ok_or_else(|| de::Error::missing_field("runs"))?;
-        let mut blocks = Vec::new();
-        for (nth, run) in runs.into_iter().enumerate() {
-            run.blocks::<F>(&replicas, &mut blocks)
-                .map_err(|error| de::Error::custom(format_args!("run {nth}: {error}")))?;
-        }
-        Ok(Sequence::of_any_blocks(blocks))
+        state_of::<F, _>(&replicas, runs)
     }
 }
 
-fn check_format<F: Form, E: de::Error>(format: u64) -> Result<(), E> {
+/// The state that runs say, in whatever order.
+pub(super) fn state_of<'de, F: Read<'de>, E: de::Error>(
+    replicas: &[ReplicaId],
+    runs: impl IntoIterator<Item = Run<F::Piece>>,
+) -> Result<Sequence<F::Value>, E>
+where
+    F::Value: Clone + Ord,
+{
+    let mut blocks = Vec::new();
+    for (nth, run) in runs.into_iter().enumerate() {
+        run.blocks::<F>(replicas, &mut blocks)
+            .map_err(|error| E::custom(format_args!("run {nth}: {error}")))?;
+    }
+    Ok(Sequence::of_any_blocks(blocks))
+}
+
+pub(super) fn check_format<F: Form, E: de::Error>(format: u64) -> Result<(), E> {
     if format == FORMAT {
         return Ok(());
     }
@@ -91,19 +102,19 @@ impl<'de, F: Read<'de>> de::Visitor<'de> for ReadRuns<F> {
 }
 
 /// A run as it stands in the bytes, its numbers not yet looked at.
-struct Run<L> {
-    replica: u64,
-    start: u64,
-    place: Option<RawPlace>,
-    pieces: Vec<Piece<L>>,
+pub(super) struct Run<L> {
+    pub(super) replica: u64,
+    pub(super) start: u64,
+    pub(super) place: Option<RawPlace>,
+    pub(super) pieces: Vec<Piece<L>>,
 }
 
-enum RawPlace {
+pub(super) enum RawPlace {
     Left([u64; 2]),
     Right([u64; 2], [u64; 2]),
 }
 
-enum Piece<L> {
+pub(super) enum Piece<L> {
     Gone(u64),
     There(L),
 }

@@ -14,18 +14,36 @@ pub(super) fn serialize<F: Write, S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     let blocks = sequence.flat();
-    let mut replicas = BTreeSet::new();
-    for block in &blocks {
-        replicas.insert(block.replica);
-        let dots = block.place.into_iter().flat_map(|place| [place.parent, place.right]);
-        replicas.extend(dots.filter(|dot| dot.counter > 0).map(|dot| dot.replica));
-    }
-    let replicas: Vec<ReplicaId> = replicas.into_iter().collect();
+    let replicas = replicas_of(&blocks);
     let mut map = serializer.serialize_map(Some(3))?;
     map.serialize_entry(F::NAME, &FORMAT)?;
     map.serialize_entry("replicas", &replicas)?;
     map.serialize_entry("runs", &WriteRuns::<F> { blocks: &blocks, replicas: &replicas })?;
     map.end()
+}
+
+/// Every replica that is named, in order: what follows names it by its number among these.
+pub(super) fn replicas_of<T>(blocks: &[Block<T>]) -> Vec<ReplicaId> {
+    let mut replicas = BTreeSet::new();
+    for block in blocks {
+        replicas.insert(block.replica);
+        let dots = block.place.into_iter().flat_map(|place| [place.parent, place.right]);
+        replicas.extend(dots.filter(|dot| dot.counter > 0).map(|dot| dot.replica));
+    }
+    replicas.into_iter().collect()
+}
+
+/// The number of a dot's replica; 0 for the start and the end, which are nobody's.
+pub(super) fn number(dot: Dot, replicas: &[ReplicaId]) -> u64 {
+    match replicas.binary_search(&dot.replica) {
+        Ok(number) if dot.counter > 0 => number as u64,
+        _ => 0,
+    }
+}
+
+/// The blocks of each run.
+pub(super) fn runs_of<T>(blocks: &[Block<T>]) -> impl Iterator<Item = &[Block<T>]> {
+    blocks.chunk_by(|one, two| one.runs_on(two.replica, two.start, two.place))
 }
 
 struct WriteRuns<'a, F: Write> {
@@ -36,8 +54,7 @@ struct WriteRuns<'a, F: Write> {
 impl<F: Write> Serialize for WriteRuns<'_, F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
-        let same_run = |one: &Block<_>, two: &Block<_>| one.runs_on(two.replica, two.start, two.place);
-        for blocks in self.blocks.chunk_by(same_run) {
+        for blocks in runs_of(self.blocks) {
             list.serialize_element(&WriteRun::<F> { blocks, replicas: self.replicas })?;
         }
         list.end()
@@ -51,10 +68,7 @@ struct WriteRun<'a, F: Write> {
 
 impl<F: Write> Serialize for WriteRun<'_, F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let number = |dot: Dot| match self.replicas.binary_search(&dot.replica) {
-            Ok(number) if dot.counter > 0 => number as u64,
-            _ => 0,
-        };
+        let number = |dot| number(dot, self.replicas);
         let mut list = serializer.serialize_seq(None)?;
         if let Some(first) = self.blocks.first() {
             list.serialize_element(&number(first.dot(first.start)))?;
@@ -77,7 +91,8 @@ impl<F: Write> Serialize for WriteRun<'_, F> {
     }
 }
 
-struct WritePiece<'a, F: Write>(&'a [&'a F::Value]);
+/// The values of a piece.
+pub(super) struct WritePiece<'a, F: Write>(pub(super) &'a [&'a F::Value]);
 
 impl<F: Write> Serialize for WritePiece<'_, F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

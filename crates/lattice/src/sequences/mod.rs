@@ -15,6 +15,7 @@ mod indexed;
 mod integrate;
 mod leaves;
 mod merge;
+mod packed;
 mod sequence;
 mod siblings;
 mod span;

@@ -121,8 +121,9 @@ const SMALL_VALUES_MAX: usize = 64;
 /// # Ok::<(), antiphon_lattice::SequenceError>(())
 /// ```
 ///
-/// Another format is refused by name. Runs that overlap, as no version of ours writes them, are joined. Formats that do
-/// not describe themselves, such as bincode and postcard, cannot carry it.
+/// Another format is refused by name. Runs that overlap, as no version of ours writes them, are joined. In
+/// formats that are not read by people (bincode, postcard, CBOR) it is `[format, replicas, runs]`, and nothing is told by
+/// what it looks like.
 #[derive(Clone)]
 pub struct Sequence<T>(Repr<T>);
 

@@ -1,10 +1,9 @@
 //! A text that many write.
 
-use super::codec::{Form, Read, Write};
+use super::codec::{Form, Read, Write, deserialize, serialize};
 use super::cursor::{Bias, Cursor};
 use super::error::SequenceError;
 use super::sequence::Sequence;
-use super::{decode, encode};
 use crate::{Lattice, ReplicaId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -229,13 +228,13 @@ impl Read<'_> for AsString {
 
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        encode::serialize::<AsString, S>(&self.0, serializer)
+        serialize::<AsString, S>(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        decode::deserialize::<AsString, D>(deserializer).map(Self)
+        deserialize::<AsString, D>(deserializer).map(Self)
     }
 }
 

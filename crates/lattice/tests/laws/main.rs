@@ -1,8 +1,8 @@
 //! Every type obeys the laws: on all triples of a few picked values, and on random ones. A new type adds one line.
 //!
 //! The same line checks what the trait says about `Eq`: equal states have equal bytes, different ones have different
-//! bytes, and what was encoded decodes to the same. And it damages those bytes: decoding gives an error that says where,
-//! or a state that obeys the laws.
+//! bytes, and what was encoded decodes to the same, in JSON and packed. And it damages those bytes: decoding gives an
+//! error that says where, or a state that obeys the laws.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic, in its helpers too")]
 
@@ -78,6 +78,9 @@ fn same_bytes_exactly_if_equal<L: Lattice + Debug + Serialize + DeserializeOwned
         .collect();
     for (a, a_bytes) in &states {
         assert_eq!(serde_json::from_str::<L>(a_bytes).expect("what was encoded decodes"), *a);
+        // A format that does not describe itself: the reader knows what comes, or is lost.
+        let packed = postcard::to_allocvec(a).expect("every state encodes");
+        assert_eq!(postcard::from_bytes::<L>(&packed).expect("what was packed decodes"), *a);
         for (b, b_bytes) in &states {
             assert_eq!(a == b, a_bytes == b_bytes, "{a:?} is {a_bytes}, {b:?} is {b_bytes}");
         }
@@ -95,21 +98,13 @@ fn damage() -> impl Strategy<Value = Damage> {
 /// and can be joined with the others.
 fn survives<L: Lattice + Debug + Serialize + DeserializeOwned>(states: &[L], damage: &Damage) {
     for state in states {
-        let mut bytes = serde_json::to_vec(state).expect("every state encodes");
-        for &(at, byte, kind) in damage {
-            let at = at.index(bytes.len() + 1);
-            match kind {
-                0 => bytes.truncate(at),
-                1 => bytes.insert(at, byte),
-                2 if at < bytes.len() => bytes[at] = byte,
-                // Another digit or letter: more often than not these bytes still mean something.
-                3 if at < bytes.len() && bytes[at].is_ascii_alphanumeric() => {
-                    bytes[at] = b"019afz"[usize::from(byte % 6)];
-                }
-                _ => bytes.extend_from_within(at..),
-            }
-        }
-        if let Ok(read) = serde_json::from_slice::<L>(&bytes) {
+        let json = serde_json::to_vec(state).expect("every state encodes");
+        let packed = postcard::to_allocvec(state).expect("every state encodes");
+        let read = [
+            serde_json::from_slice::<L>(&damaged(json, damage)).ok(),
+            postcard::from_bytes::<L>(&damaged(packed, damage)).ok(),
+        ];
+        for read in read.into_iter().flatten() {
             let again = serde_json::to_vec(&read).expect("every state encodes");
             assert_eq!(serde_json::from_slice::<L>(&again).expect("what was encoded decodes"), read);
             assert_eq!(laws::check_exhaustively(&[L::default(), read.clone()]), Ok(8));
@@ -120,4 +115,21 @@ fn survives<L: Lattice + Debug + Serialize + DeserializeOwned>(states: &[L], dam
             }
         }
     }
+}
+
+fn damaged(mut bytes: Vec<u8>, damage: &Damage) -> Vec<u8> {
+    for &(at, byte, kind) in damage {
+        let at = at.index(bytes.len() + 1);
+        match kind {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at, byte),
+            2 if at < bytes.len() => bytes[at] = byte,
+            // Another digit or letter: more often than not these bytes still mean something.
+            3 if at < bytes.len() && bytes[at].is_ascii_alphanumeric() => {
+                bytes[at] = b"019afz"[usize::from(byte % 6)];
+            }
+            _ => bytes.extend_from_within(at..),
+        }
+    }
+    bytes
 }
