@@ -1,5 +1,6 @@
 //! What is shown of stories: lists of them, and one with its parts.
 
+use crate::parts_order::PartsOrder;
 use crate::rows::{
     self, CommentTallyRow, PartFactRow, PartsOrderRow, ProfileRow, ReadersRow, ReadsRow, StoryRow,
     VoteTallyRow,
@@ -143,8 +144,17 @@ pub(crate) struct ListedPart {
 }
 
 /// The parts of a story in the order in which they are read: one row and one scan, of at most [`crate::PARTS_MAX`].
-pub(crate) async fn listed_parts(reader: &Reader, story: StoryId) -> Result<Vec<ListedPart>, StoreError> {
+async fn listed_parts(reader: &Reader, story: StoryId) -> Result<Vec<ListedPart>, StoreError> {
     let order = reader.get::<PartsOrderRow>(&story).await?.unwrap_or_default();
+    listed_in(reader, story, &order).await
+}
+
+/// The same, where the order was read already.
+pub(crate) async fn listed_in(
+    reader: &Reader,
+    story: StoryId,
+    order: &PartsOrder,
+) -> Result<Vec<ListedPart>, StoreError> {
     let slots: BTreeMap<_, _> = order.parts.iter().zip(0_usize..).collect();
     let listed = |(entry, title): Pair| {
         let (part, at) = rows::listed_part(&entry)?;

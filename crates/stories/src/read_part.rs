@@ -1,7 +1,7 @@
 //! What is shown of a part: its text, its author, its counts with the tallies behind them, its neighbours.
 
 use crate::part::Part;
-use crate::read::{PartFigures, comments, figures, listed_parts, votes};
+use crate::read::{PartFigures, comments, figures, listed_in, votes};
 use crate::rows::{self, CommentTallyRow, PartRow, PartsOrderRow, ProfileRow, StoryRow, VoteRow};
 use crate::write::gone;
 use api::Problem;
@@ -157,10 +157,10 @@ async fn neighbours(
     created: Stamp,
     id: PartId,
 ) -> Result<(Option<String>, Option<String>), StoreError> {
-    if reader.get::<PartsOrderRow>(&story).await?.is_none() {
+    let Some(order) = reader.get::<PartsOrderRow>(&story).await? else {
         return neighbours_by_creation(reader, story, created, id).await;
-    }
-    let listed = listed_parts(reader, story).await?;
+    };
+    let listed = listed_in(reader, story, &order).await?;
     let Some(here) = listed.iter().position(|listed| listed.part == id) else { return Ok((None, None)) };
     let at = |place: Option<usize>| place.and_then(|place| listed.get(place)).map(|one| one.part.to_string());
     Ok((at(here.checked_sub(1)), at(here.checked_add(1))))
