@@ -272,6 +272,17 @@ function goneText(comment) {
   return comment.hidden ? "This comment was hidden by the story’s author." : null;
 }
 
+/** Ends the views of comments that a list no longer has. */
+export function endUnlisted(views, ids) {
+  const listed = new Set(ids);
+  for (const [id, view] of views) {
+    if (!listed.has(id)) {
+      view.end();
+      views.delete(id);
+    }
+  }
+}
+
 function excerptOf(text) {
   const lines = text.split("\n").slice(0, LINES_SHOWN).join("\n");
   return `${lines.slice(0, TEXT_SHOWN).trimEnd()}…`;

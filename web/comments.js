@@ -1,7 +1,7 @@
 // Lists of comments: a part's, one paragraph's, or the replies to one comment; and the section that holds them.
 
 import { call, withQuery } from "./api.js";
-import { commentView } from "./comment.js";
+import { commentView, endUnlisted } from "./comment.js";
 import { composer } from "./composer.js";
 import { counts } from "./counts.js";
 import { arrange, h, setText } from "./dom.js";
@@ -106,13 +106,7 @@ export function commentList({ order, path, query = {}, thread, depth, short = fa
         );
       return views.get(comment.id).element;
     });
-    const listed = new Set(listing.ids);
-    for (const [id, view] of views) {
-      if (!listed.has(id)) {
-        view.end();
-        views.delete(id);
-      }
-    }
+    endUnlisted(views, listing.ids);
     arrange(list, elements);
     more.hidden = listing.next === null;
     none.hidden = empty === null || elements.length > 0;

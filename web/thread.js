@@ -1,7 +1,7 @@
 // The thread around one comment: what it answers, the comment, and all that is below it, in one list and one request.
 
 import { call, withQuery } from "./api.js";
-import { commentView } from "./comment.js";
+import { commentView, endUnlisted } from "./comment.js";
 import { counts } from "./counts.js";
 import { arrange, attribute, h } from "./dom.js";
 import { ThreadListing } from "./listing.js";
@@ -131,13 +131,7 @@ export function threadList({ comment: chosen, thread }) {
       attribute(row, "aria-current", comment.id === chosen ? "true" : null);
       return row;
     });
-    const listed = new Set(listing.ids);
-    for (const [id, view] of views) {
-      if (!listed.has(id)) {
-        view.end();
-        views.delete(id);
-      }
-    }
+    endUnlisted(views, listing.ids);
     arrange(list, elements);
     more.hidden = listing.next === null;
     up.hidden = listing.above === null;
