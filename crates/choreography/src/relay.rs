@@ -6,9 +6,7 @@
 
 use consumer::Chain;
 use messages::{Fact, delta_group};
-use queue::{
-    BoxFuture, ENVELOPE_BYTES_MAX, Envelope, EnvelopeData, Message, NameError, PublishError, Publisher, Topic,
-};
+use queue::{BoxFuture, Envelope, EnvelopeData, Message, NameError, PublishError, Publisher, Topic};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,12 +18,12 @@ use std::time::Duration;
 use store::{Abort, Mark, Reader, Row, Store, StoreError};
 use thiserror::Error;
 
+mod bundle;
+
+pub use bundle::MESSAGE_ROWS_MAX;
+
 /// The most rows of a topic that one round announces.
 pub const ROUND_ROWS_MAX: usize = 1024;
-/// The most rows in one message.
-pub const MESSAGE_ROWS_MAX: usize = 256;
-/// The most bytes of rows in one message: what an envelope allows, less room for its own attributes.
-const MESSAGE_BYTES_MAX: usize = ENVELOPE_BYTES_MAX - 4096;
 /// The pause after a failed round, doubled up to [`PAUSE_MAX`] while rounds go on failing.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause between failing rounds.
@@ -218,19 +216,28 @@ impl Relay {
             return Ok(());
         }
         let outgoing = route.read(&self.store.reader()?, marks).await?;
-        let bundles = bundle(outgoing);
-        let batch: Vec<_> = bundles.iter().map(|bundle| self.envelope(route, bundle)).collect();
-        let messages = batch.len();
-        let answers = self.publisher.publish(route.topic(), batch).await;
-        let (mut sent, mut refusals) = (Vec::new(), Vec::new());
-        for (bundle, answer) in bundles.into_iter().zip(answers) {
-            match answer {
-                Ok(()) => {
-                    round.messages += 1;
-                    sent.extend(bundle.into_iter().map(|outgoing| outgoing.mark));
+        let (mut sent, mut refusals, mut messages) = (Vec::new(), Vec::new(), 0);
+        let mut bundles = bundle::of(outgoing);
+        // Every turn halves what was too large, so the turns are few.
+        while !bundles.is_empty() {
+            let batch: Vec<_> = bundles.iter().map(|bundle| self.envelope(route, bundle)).collect();
+            messages += batch.len();
+            let answers = self.publisher.publish(route.topic(), batch).await;
+            let mut smaller = Vec::new();
+            for (bundle, answer) in bundles.into_iter().zip(answers) {
+                match answer {
+                    Ok(()) => {
+                        round.messages += 1;
+                        sent.extend(bundle.into_iter().map(|outgoing| outgoing.mark));
+                    }
+                    Err(PublishError::TooLarge { .. }) if bundle.len() > 1 => {
+                        messages -= 1;
+                        smaller.extend(bundle::halves(bundle));
+                    }
+                    Err(refusal) => refusals.push(refusal),
                 }
-                Err(refusal) => refusals.push(refusal),
             }
+            bundles = smaller;
         }
         round.rows += sent.len();
         self.clear(route, sent).await?;
@@ -271,25 +278,6 @@ impl Relay {
         envelope.data = EnvelopeData::Json(Value::Object(data));
         Message::new(envelope.encode())
     }
-}
-
-/// Splits rows into messages that are within the limits. A row too large for any is sent alone, and refused by name.
-fn bundle(outgoing: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
-    let mut bundles: Vec<Vec<Outgoing>> = Vec::new();
-    let mut bytes = 0;
-    for row in outgoing {
-        match bundles.last_mut() {
-            Some(last) if last.len() < MESSAGE_ROWS_MAX && bytes + row.bytes <= MESSAGE_BYTES_MAX => {
-                bytes += row.bytes;
-                last.push(row);
-            }
-            _ => {
-                bytes = row.bytes;
-                bundles.push(vec![row]);
-            }
-        }
-    }
-    bundles
 }
 
 /// A message that carries these states, as the relay would send them: for whoever tests a subscriber.

@@ -7,7 +7,10 @@ use antiphon_choreography::{Merge, Relay, announcement};
 use consumer::{Backoff, DefaultStack, Layer, Pump};
 use lattice::{Epoch, Tally};
 use messages::{Fact, Group, PartId, Profile, ProfileFact, TallyFact, TallyKey, UserId};
-use queue::{Faults, Faulty, MemoryQueue, Message, Queue, Subscription, SubscriptionConfig, Topic};
+use queue::{
+    BoxFuture, Faults, Faulty, MemoryQueue, Message, PublishError, Publisher, Queue, Subscription,
+    SubscriptionConfig, Topic,
+};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -127,6 +130,59 @@ async fn a_row_that_changed_a_thousand_times_costs_one_message() {
     assert_eq!((round.messages, round.rows), (1, 1));
     assert_eq!(receiver.depth().await.unwrap().ready, 1);
     assert_eq!(relay.step().await.unwrap().messages, 0, "its mark is cleared");
+}
+
+/// The publisher of a broker that takes less than an envelope allows.
+#[derive(Debug)]
+struct Narrow {
+    inner: Arc<dyn Publisher>,
+    bytes_max: usize,
+}
+
+impl Publisher for Narrow {
+    fn publish<'a>(
+        &'a self,
+        topic: &'a Topic,
+        batch: Vec<Message>,
+    ) -> BoxFuture<'a, Vec<Result<(), PublishError>>> {
+        Box::pin(async move {
+            let mut answers = Vec::new();
+            for message in batch {
+                let (bytes, bytes_max) = (message.size_bytes(), self.bytes_max);
+                if bytes > bytes_max {
+                    answers.push(Err(PublishError::TooLarge { bytes, bytes_max, limit: "a test" }));
+                } else {
+                    answers.extend(self.inner.publish(topic, vec![message]).await);
+                }
+            }
+            answers
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_takes_less_gets_the_group_in_pieces() {
+    let (queue, from) = (MemoryQueue::new(), store("comments", Memory::new(), 1));
+    let receiver =
+        queue.subscribe(&subscription::<TallyFact>(), SubscriptionConfig::default()).await.unwrap();
+    for part in 0..40 {
+        count(&from, part).await;
+    }
+    let narrow = |bytes_max| Arc::new(Narrow { inner: queue.publisher(), bytes_max });
+    let relay = Relay::new(from.clone(), narrow(2_000)).announcing::<TallyFact, Tallies>().unwrap();
+    let round = relay.step().await.unwrap();
+    assert!(round.rows == 40 && round.messages > 1, "{round:?}");
+    let to = store("stories", Memory::new(), 2);
+    settle(&from, &to, &queue, 3).await;
+    assert_eq!(tallies(&to).await, tallies(&from).await);
+    assert_eq!(receiver.depth().await.unwrap().dead, 0);
+
+    // A row that fits nowhere stays marked, and is told.
+    count(&from, 1).await;
+    let relay = Relay::new(from.clone(), narrow(10)).announcing::<TallyFact, Tallies>().unwrap();
+    let refusal = relay.step().await.unwrap_err().to_string();
+    assert!(refusal.starts_with("1 of 1 messages"), "{refusal}");
+    assert_eq!(from.outbox_depth().0, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::rows::{Rows, Stored, dead_letter_id, dead_letter_number, unknown};
 use crate::schedule::Schedule;
 use crate::{
-    BoxFuture, Clock, DEAD_LETTERS_PAGE_MAX, DeadLetter, DeadLetterId, Depth, LEASE_MAX, Message,
+    Action, BoxFuture, Change, Clock, DEAD_LETTERS_PAGE_MAX, DeadLetter, DeadLetterId, Depth, Message,
     PublishError, Publisher, QueueError, Receiver, Subscription, SubscriptionConfig, Topic,
 };
 
@@ -80,12 +80,7 @@ impl<R: Rows> Broker<R> {
         subscription: &Subscription,
         config: SubscriptionConfig,
     ) -> Result<Arc<dyn Receiver>, QueueError> {
-        if config.lease.is_zero() || config.lease > LEASE_MAX {
-            return Err(QueueError::Refused(format!(
-                "a lease of {:?} is not between 1 ns and {LEASE_MAX:?}",
-                config.lease
-            )));
-        }
+        config.check()?;
         if self.line(subscription).is_err() {
             self.rows.create(subscription).await?;
         }
@@ -95,6 +90,17 @@ impl<R: Rows> Broker<R> {
                 .or_insert_with(|| Arc::new(Line::new(subscription.clone()))),
         );
         Ok(Arc::new(BrokerReceiver::new(Arc::clone(self), line, config)))
+    }
+
+    pub(crate) fn plan(
+        &self,
+        subscription: &Subscription,
+        config: SubscriptionConfig,
+    ) -> Result<Vec<Change>, QueueError> {
+        config.check()?;
+        let missing = !self.lines().contains_key(subscription);
+        let create = || Change { target: format!("subscription \"{subscription}\""), action: Action::Create };
+        Ok(missing.then(create).into_iter().collect())
     }
 
     pub(crate) async fn subscriptions(&self) -> Result<Vec<(Subscription, Depth)>, QueueError> {
@@ -157,7 +163,7 @@ impl<R: Rows> Broker<R> {
             line.wake.notify_waiters();
         }
         let mut accepted = appended.as_ref().map(|accepted| accepted.iter());
-        let mut answer = |checked: Result<(), QueueError>| {
+        let mut answer = |checked: Result<(), PublishError>| {
             checked?;
             match &mut accepted {
                 Ok(accepted) => match accepted.next() {
@@ -199,6 +205,14 @@ macro_rules! delegate_queue {
                 config: SubscriptionConfig,
             ) -> BoxFuture<'a, Result<Arc<dyn Receiver>, QueueError>> {
                 Box::pin(self.broker.subscribe(subscription, config))
+            }
+
+            fn plan<'a>(
+                &'a self,
+                subscription: &'a Subscription,
+                config: SubscriptionConfig,
+            ) -> BoxFuture<'a, Result<Vec<$crate::Change>, QueueError>> {
+                Box::pin(async move { self.broker.plan(subscription, config) })
             }
 
             fn subscriptions(&self) -> BoxFuture<'_, Result<Vec<(Subscription, Depth)>, QueueError>> {

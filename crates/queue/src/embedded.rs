@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use store::{FjallConfig, OpenError, Setup, Store, World};
+use store::{FjallConfig, OpenError, RealWorld, Setup, Store, World};
 
 use crate::broker::{Broker, MESSAGES_MAX};
 use crate::{
-    BoxFuture, Clock, DeadLetter, DeadLetterId, Depth, Publisher, QueueError, Receiver, Subscription,
-    SubscriptionConfig,
+    BoxFuture, Clock, DeadLetter, DeadLetterId, Depth, Publisher, Queue, QueueError, QueueUrl, Receiver,
+    Subscription, SubscriptionConfig,
 };
 
 mod codec;
@@ -76,3 +76,13 @@ impl EmbeddedQueue {
 }
 
 crate::broker::delegate_queue!(EmbeddedQueue);
+
+/// The queue in the folder that is the path of `url`. Time and randomness are the real ones.
+pub(crate) async fn connect(url: &QueueUrl) -> Result<Arc<dyn Queue>, QueueError> {
+    url.only(&[])?;
+    if !url.hosts().is_empty() || url.path().is_empty() {
+        return Err(QueueError::Refused(format!("{url} names no folder: it is embedded:FOLDER")));
+    }
+    let folder = if url.is_rooted() { Path::new("/").join(url.path()) } else { url.path().into() };
+    Ok(Arc::new(EmbeddedQueue::open(&folder, Arc::new(RealWorld)).await?))
+}

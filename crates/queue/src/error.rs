@@ -77,6 +77,17 @@ pub enum PublishError {
     /// Waiting helps only if consumers make progress.
     #[error("a subscription is full")]
     Full,
+    /// **Split it.** The message is larger than the broker takes. As it is it will never be accepted; a delta group is
+    /// sent in two halves instead.
+    #[error("a message of {bytes} bytes is larger than the {bytes_max} that {limit} allows")]
+    TooLarge {
+        /// Its size as the limit counts it, in bytes.
+        bytes: usize,
+        /// The most that is allowed, in bytes.
+        bytes_max: usize,
+        /// Whose limit that is: "an envelope", "an SNS message", …
+        limit: &'static str,
+    },
     /// As the inner error says. After [`QueueError::Unavailable`] the message may have been accepted all the same:
     /// publishing it again may duplicate it, not publishing it again may lose it.
     #[error(transparent)]
@@ -88,6 +99,7 @@ impl PublishError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Full => true,
+            Self::TooLarge { .. } => false,
             Self::Queue(error) => error.is_retryable(),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::{
-    BoxFuture, DeadLetter, DeadLetterId, Depth, Message, PublishError, Publisher, Queue, QueueError,
+    BoxFuture, Change, DeadLetter, DeadLetterId, Depth, Message, PublishError, Publisher, Queue, QueueError,
     Receiver, Subscription, SubscriptionConfig, Topic,
 };
 
@@ -161,6 +161,14 @@ impl<Q: Queue> Queue for Faulty<Q> {
             let inner = self.inner.subscribe(subscription, config).await?;
             Ok(Arc::new(FaultyReceiver::new(inner, Arc::clone(&self.dice))) as Arc<dyn Receiver>)
         })
+    }
+
+    fn plan<'a>(
+        &'a self,
+        subscription: &'a Subscription,
+        config: SubscriptionConfig,
+    ) -> BoxFuture<'a, Result<Vec<Change>, QueueError>> {
+        self.inner.plan(subscription, config)
     }
 
     fn subscriptions(&self) -> BoxFuture<'_, Result<Vec<(Subscription, Depth)>, QueueError>> {

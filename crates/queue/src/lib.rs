@@ -42,11 +42,14 @@
 //! | `message` | [`Message`], [`Delivery`], [`Lease`], [`Receipt`] |
 //! | `envelope`, [`rfc3339`] | the `CloudEvents` envelope, which other languages read |
 //! | `names`, `error`, `clock` | names, errors that are instructions, the wall clock as a parameter |
+//! | `url`, `connect`, `plan` | from a URL to a broker; what a broker lacks |
 //! | `memory` | the broker for tests and simulations |
 //! | `embedded` | the durable broker in a folder (feature `embedded`) |
+//! | `sqs`, `nats`, `rabbitmq`, `kafka` | brokers of others, a feature each |
 //! | `faults` | any queue, made worse on a schedule that a seed decides |
-//! | `conformance` | the suite that every broker passes (feature `conformance`) |
 //! | `broker`, `schedule`, `rows` | what memory and embedded share: fan-out and polling, leases, storage |
+//!
+//! What every broker owes is one suite, the crate `antiphon-conformance`, which plays it on the real ones.
 //!
 //! # What it never does
 //! It never interprets a body: whoever receives decodes. It never retries by itself, and never drops what was accepted.
@@ -57,22 +60,32 @@ pub mod rfc3339;
 
 mod broker;
 mod clock;
-#[cfg(feature = "conformance")]
-pub mod conformance;
+mod connect;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod envelope;
 mod error;
 mod faults;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod memory;
 mod message;
 mod names;
+#[cfg(feature = "nats")]
+pub mod nats;
+mod plan;
 mod port;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 mod rows;
 mod schedule;
+#[cfg(feature = "sqs")]
+pub mod sqs;
+mod url;
 
 pub use broker::MESSAGES_MAX;
 pub use clock::Clock;
+pub use connect::{Settings, connect};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedQueue;
 pub use envelope::{DATA_CONTENT_TYPE_DEFAULT, ENVELOPE_BYTES_MAX, Envelope, EnvelopeData, EnvelopeError};
@@ -83,6 +96,8 @@ pub use message::{Delivery, Lease, Message, Receipt};
 pub use names::{
     LEASE_DEFAULT, LEASE_MAX, NAME_CHARS_MAX, NameError, Subscription, SubscriptionConfig, Topic,
 };
+pub use plan::{Action, Change};
 pub use port::{
     BoxFuture, DEAD_LETTERS_PAGE_MAX, DeadLetter, DeadLetterId, Depth, Publisher, Queue, Receiver, WAIT_MAX,
 };
+pub use url::QueueUrl;

@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::{ENVELOPE_BYTES_MAX, QueueError};
+use crate::{ENVELOPE_BYTES_MAX, PublishError};
 
 /// What a publisher sends: bytes, and a few text attributes beside them.
 ///
@@ -39,14 +39,14 @@ impl Message {
 
     /// Refuses what is larger than [`ENVELOPE_BYTES_MAX`]. Every backend calls it before it publishes, so that all
     /// refuse the same messages.
-    pub fn check_size(&self) -> Result<(), QueueError> {
-        let size = self.size_bytes();
-        if size > ENVELOPE_BYTES_MAX {
-            return Err(QueueError::Refused(format!(
-                "a message of {size} bytes is larger than the {ENVELOPE_BYTES_MAX} allowed"
-            )));
-        }
-        Ok(())
+    pub fn check_size(&self) -> Result<(), PublishError> {
+        self.check_against(ENVELOPE_BYTES_MAX, "an envelope")
+    }
+
+    /// Refuses what is larger than `bytes_max`, a broker's own limit.
+    pub(crate) fn check_against(&self, bytes_max: usize, limit: &'static str) -> Result<(), PublishError> {
+        let bytes = self.size_bytes();
+        if bytes > bytes_max { Err(PublishError::TooLarge { bytes, bytes_max, limit }) } else { Ok(()) }
     }
 }
 

@@ -5,8 +5,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::QueueError;
+
 /// Longest name, in characters. With three names a subscription stays below the 80 characters that SQS gives the
-/// name of a queue only if they are short; a backend hashes what does not fit.
+/// name of a queue only if they are short; a backend refuses what does not fit, and says so.
 pub const NAME_CHARS_MAX: usize = 64;
 
 /// Lease that a subscription gives unless it is told otherwise.
@@ -140,6 +142,20 @@ pub struct SubscriptionConfig {
     pub lease: Duration,
     /// The broker dead-letters a message instead of handing it out once more than this many times; `None`: never.
     pub receives_max: Option<u32>,
+}
+
+impl SubscriptionConfig {
+    /// Refuses a lease of zero or longer than [`LEASE_MAX`]. Every backend calls it before it subscribes, so that all
+    /// refuse the same.
+    pub fn check(&self) -> Result<(), QueueError> {
+        if self.lease.is_zero() || self.lease > LEASE_MAX {
+            return Err(QueueError::Refused(format!(
+                "a lease of {:?} is not between 1 ns and {LEASE_MAX:?}",
+                self.lease
+            )));
+        }
+        Ok(())
+    }
 }
 
 impl Default for SubscriptionConfig {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    AckError, Delivery, Lease, Message, PublishError, QueueError, Receipt, Subscription, SubscriptionConfig,
-    Topic,
+    AckError, Change, Delivery, Lease, Message, PublishError, QueueError, Receipt, Subscription,
+    SubscriptionConfig, Topic,
 };
 
 /// A boxed future that may move between threads.
@@ -163,14 +163,24 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// A publisher to any topic.
     fn publisher(&self) -> Arc<dyn Publisher>;
 
-    /// A receiver of `subscription`, which is created if there is none. Returns when the subscription is durable.
+    /// A receiver of `subscription`. What the broker needs for it is made if it is missing, and checked if it is there.
+    /// Returns when the subscription is durable.
     ///
-    /// Errors: [`QueueError::Refused`] for a lease of zero or longer than [`LEASE_MAX`](crate::LEASE_MAX).
+    /// Errors: [`QueueError::Refused`] for a lease of zero or longer than [`LEASE_MAX`](crate::LEASE_MAX), and if
+    /// what is there does not fit and may not be changed, as [`plan`](Self::plan) tells.
     fn subscribe<'a>(
         &'a self,
         subscription: &'a Subscription,
         config: SubscriptionConfig,
     ) -> BoxFuture<'a, Result<Arc<dyn Receiver>, QueueError>>;
+
+    /// What subscribing with `config` would make or change at the broker, and what stands in its way; empty if all is
+    /// there as it is needed. Changes nothing.
+    fn plan<'a>(
+        &'a self,
+        subscription: &'a Subscription,
+        config: SubscriptionConfig,
+    ) -> BoxFuture<'a, Result<Vec<Change>, QueueError>>;
 
     /// All subscriptions and how much each holds, in the order of their names.
     fn subscriptions(&self) -> BoxFuture<'_, Result<Vec<(Subscription, Depth)>, QueueError>>;
@@ -203,6 +213,14 @@ impl<Q: Queue + ?Sized> Queue for Arc<Q> {
         config: SubscriptionConfig,
     ) -> BoxFuture<'a, Result<Arc<dyn Receiver>, QueueError>> {
         (**self).subscribe(subscription, config)
+    }
+
+    fn plan<'a>(
+        &'a self,
+        subscription: &'a Subscription,
+        config: SubscriptionConfig,
+    ) -> BoxFuture<'a, Result<Vec<Change>, QueueError>> {
+        (**self).plan(subscription, config)
     }
 
     fn subscriptions(&self) -> BoxFuture<'_, Result<Vec<(Subscription, Depth)>, QueueError>> {

@@ -1,4 +1,4 @@
-//! The brokers that need no disk, against the suite; and proof that every fault is really played.
+//! Proof that every fault is really played, and what only the broker in memory promises.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,47 +11,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_queue::conformance::{Subject, suite};
 use antiphon_queue::{
-    AckError, BoxFuture, Clock, Depth, FaultCounts, Faults, Faulty, MemoryQueue, Message, Queue, Receiver,
-    Subscription, SubscriptionConfig,
+    AckError, Clock, Depth, FaultCounts, Faults, Faulty, MemoryQueue, Message, Queue, Receiver, Subscription,
+    SubscriptionConfig,
 };
-
-struct Memory;
-
-impl Subject for Memory {
-    fn fresh(&self) -> BoxFuture<'_, Arc<dyn Queue>> {
-        Box::pin(async { Arc::new(MemoryQueue::new()) as Arc<dyn Queue> })
-    }
-
-    fn bounded(&self, messages_max: u64) -> BoxFuture<'_, Result<Arc<dyn Queue>, &'static str>> {
-        let queue = MemoryQueue::with(Clock::starting_at(0), messages_max);
-        Box::pin(async { Ok(Arc::new(queue) as Arc<dyn Queue>) })
-    }
-}
-
-struct Harmless;
-
-impl Subject for Harmless {
-    fn fresh(&self) -> BoxFuture<'_, Arc<dyn Queue>> {
-        Box::pin(async { Arc::new(Faulty::new(MemoryQueue::new(), Faults::none())) as Arc<dyn Queue> })
-    }
-
-    fn bounded(&self, messages_max: u64) -> BoxFuture<'_, Result<Arc<dyn Queue>, &'static str>> {
-        let queue = Faulty::new(MemoryQueue::with(Clock::starting_at(0), messages_max), Faults::none());
-        Box::pin(async { Ok(Arc::new(queue) as Arc<dyn Queue>) })
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn memory() {
-    suite(&Memory).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn faulty_without_faults() {
-    suite(&Harmless).await;
-}
 
 fn subscription() -> Subscription {
     "topic/service/site".parse().unwrap()

@@ -1,4 +1,4 @@
-//! The embedded broker against the suite, and what only it promises.
+//! What only the embedded broker promises. (What every broker owes is tested by `antiphon-conformance`.)
 
 #![allow(
     clippy::unwrap_used,
@@ -7,68 +7,19 @@
     reason = "a test, its helpers included, fails by panicking"
 )]
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, mpsc};
+use std::path::Path;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use antiphon_queue::conformance::{DurableSubject, Subject, durable, suite};
 use antiphon_queue::{
-    BoxFuture, EmbeddedQueue, MESSAGES_MAX, Message, Queue, QueueError, Subscription, SubscriptionConfig,
+    EmbeddedQueue, MESSAGES_MAX, Message, Queue, QueueError, Subscription, SubscriptionConfig,
 };
 use store::SeededWorld;
 
 const NOW_MS: u64 = 1_469_727_000_000;
 
-/// Folders under one that goes away with the test, and the broker opened last.
-struct Embedded {
-    root: tempfile::TempDir,
-    opened: Mutex<Vec<(PathBuf, EmbeddedQueue)>>,
-}
-
-impl Embedded {
-    fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap(), opened: Mutex::default() }
-    }
-
-    async fn open(&self, folder: PathBuf, messages_max: u64) -> Arc<dyn Queue> {
-        let queue = open(&folder, messages_max).await.unwrap();
-        self.opened.lock().unwrap().push((folder, queue.clone()));
-        Arc::new(queue)
-    }
-
-    async fn open_next(&self, messages_max: u64) -> Arc<dyn Queue> {
-        let number = self.opened.lock().unwrap().len();
-        self.open(self.root.path().join(number.to_string()), messages_max).await
-    }
-}
-
 async fn open(folder: &Path, messages_max: u64) -> Result<EmbeddedQueue, QueueError> {
     EmbeddedQueue::open_with(folder, Arc::new(SeededWorld::new(1, NOW_MS)), messages_max).await
-}
-
-impl Subject for Embedded {
-    fn fresh(&self) -> BoxFuture<'_, Arc<dyn Queue>> {
-        Box::pin(self.open_next(MESSAGES_MAX))
-    }
-
-    fn bounded(&self, messages_max: u64) -> BoxFuture<'_, Result<Arc<dyn Queue>, &'static str>> {
-        Box::pin(async move { Ok(self.open_next(messages_max).await) })
-    }
-
-    fn elapse(&self, time: Duration) -> BoxFuture<'_, ()> {
-        Box::pin(tokio::time::advance(time))
-    }
-}
-
-impl DurableSubject for Embedded {
-    fn reopen(&self, queue: Arc<dyn Queue>) -> BoxFuture<'_, Arc<dyn Queue>> {
-        Box::pin(async move {
-            drop(queue);
-            let (folder, queue) = self.opened.lock().unwrap().pop().unwrap();
-            queue.close().await;
-            self.open(folder, MESSAGES_MAX).await
-        })
-    }
 }
 
 /// Holds the paused clock still: the store commits on a thread that tokio does not know of, and time must not run away
@@ -81,18 +32,6 @@ fn hold_clock() -> HeldClock {
     let (release, held) = mpsc::channel::<()>();
     tokio::task::spawn_blocking(move || held.recv().unwrap_err());
     HeldClock { _release: release }
-}
-
-#[tokio::test(start_paused = true)]
-async fn keeps_the_contract() {
-    let _clock = hold_clock();
-    suite(&Embedded::new()).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn outlives_its_process() {
-    let _clock = hold_clock();
-    durable(&Embedded::new()).await;
 }
 
 fn subscription() -> Subscription {

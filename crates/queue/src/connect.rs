@@ -1,0 +1,90 @@
+//! From a URL to a broker.
+
+use std::sync::Arc;
+
+use crate::{Clock, MemoryQueue, Queue, QueueError, QueueUrl};
+
+/// Every scheme, the broker behind it, and the feature that brings it.
+const SCHEMES: [(&str, &str, &str); 8] = [
+    ("memory", "this process, for trials", ""),
+    ("embedded", "a folder", "embedded"),
+    ("sqs", "Amazon SQS and SNS", "sqs"),
+    ("sqs+http", "whatever speaks SQS", "sqs"),
+    ("sqs+https", "whatever speaks SQS", "sqs"),
+    ("nats", "NATS JetStream", "nats"),
+    ("amqp", "RabbitMQ", "rabbitmq"),
+    ("kafka", "Kafka", "kafka"),
+];
+/// The same with TLS: not listed apart.
+const WITH_TLS: [(&str, &str); 3] = [("tls", "nats"), ("amqps", "amqp"), ("kafka+ssl", "kafka")];
+
+/// What a broker needs beside its URL.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// By which messages are stamped where the broker does not do it itself.
+    pub clock: Clock,
+    /// Decides all jitter. Give each process another, or they pause in step.
+    pub seed: u64,
+}
+
+/// Opens the broker that `url` names.
+///
+/// | URL | broker | feature |
+/// |---|---|---|
+/// | `memory:` | [`MemoryQueue`], for trials | |
+/// | `embedded:FOLDER` | `EmbeddedQueue`, which has its folder alone and needs no prefix | `embedded` |
+/// | `sqs://REGION` | Amazon SQS, SNS for the fan-out | `sqs` |
+/// | `sqs+http://HOST:PORT`, `sqs+https://…` | whatever else speaks SQS, such as `antiphon queue serve` | `sqs` |
+/// | `nats://HOST:PORT,…`, `tls://…` | NATS with JetStream | `nats` |
+/// | `amqp://HOST:PORT/VHOST`, `amqps://…` | RabbitMQ | `rabbitmq` |
+/// | `kafka://HOST:PORT,…`, `kafka+ssl://…` | Kafka | `kafka` |
+///
+/// Each module says which parameters it takes. Errors: [`QueueError::Refused`] if the URL is wrong or names a broker
+/// that was left out of this build; else what the broker answered.
+pub async fn connect(url: &QueueUrl, settings: &Settings) -> Result<Arc<dyn Queue>, QueueError> {
+    match url.scheme() {
+        "memory" => {
+            url.only(&[])?;
+            Ok(Arc::new(MemoryQueue::with(settings.clock.clone(), crate::MESSAGES_MAX)))
+        }
+        #[cfg(feature = "embedded")]
+        "embedded" => crate::embedded::connect(url).await,
+        #[cfg(feature = "sqs")]
+        "sqs" | "sqs+http" | "sqs+https" => crate::sqs::connect(url, settings).await,
+        #[cfg(feature = "nats")]
+        "nats" | "tls" => crate::nats::connect(url, settings).await,
+        #[cfg(feature = "rabbitmq")]
+        "amqp" | "amqps" => crate::rabbitmq::connect(url, settings).await,
+        #[cfg(feature = "kafka")]
+        "kafka" | "kafka+ssl" => crate::kafka::connect(url, settings).await,
+        scheme => Err(unknown(scheme)),
+    }
+}
+
+fn unknown(scheme: &str) -> QueueError {
+    let plain = WITH_TLS.iter().find(|(tls, _)| *tls == scheme).map_or(scheme, |(_, plain)| plain);
+    let Some((_, broker, feature)) = SCHEMES.iter().find(|(known, ..)| *known == plain) else {
+        let known: Vec<_> = SCHEMES.iter().map(|(scheme, ..)| format!("{scheme}:")).collect();
+        return QueueError::Refused(format!("{scheme}: is no broker; there are {}", known.join(", ")));
+    };
+    QueueError::Refused(format!(
+        "{scheme}: ({broker}) was left out of this build: build it with --features {feature}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_scheme_that_is_not_there_is_told() {
+        let settings = Settings { clock: Clock::starting_at(0), seed: 0 };
+        let refusal =
+            async |text: &str| connect(&text.parse().unwrap(), &settings).await.unwrap_err().to_string();
+        assert!(refusal("redis://h").await.contains("kafka:"));
+        assert!(connect(&"memory:".parse().unwrap(), &settings).await.is_ok());
+        assert!(refusal("memory:?size=1").await.contains("size"));
+        #[cfg(not(feature = "kafka"))]
+        assert!(refusal("kafka+ssl://h").await.contains("--features kafka"));
+    }
+}
