@@ -5,7 +5,7 @@ use std::time::Duration;
 use queue::Subscription;
 use tokio::time::Instant;
 
-use crate::Cancellation;
+use crate::{Cancellation, Origin};
 
 /// The circumstances of one hand-out. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Context {
     pub cancellation: Cancellation,
     /// When a layer will give up on the handler, if one will. The lease is no deadline: it is extended.
     pub deadline: Option<Instant>,
+    /// Where the message comes from, as read by [`Correlate`](crate::layers::Correlate); empty without that layer.
+    pub origin: Origin,
 }
 
 impl Context {
@@ -36,6 +38,7 @@ impl Context {
             age: None,
             cancellation: Cancellation::never(),
             deadline: None,
+            origin: Origin::default(),
         }
     }
 

@@ -46,8 +46,12 @@ impl HandlerError {
 
     /// As [`From`] does for an error that is boxed already: a [`PoisonError`] is poison, all else is tried again.
     pub fn from_boxed(error: BoxError) -> Self {
-        match error.downcast::<PoisonError>() {
-            Ok(poison) => Self::Poison { reason: poison.reason },
+        let error = match error.downcast::<PoisonError>() {
+            Ok(poison) => return Self::Poison { reason: poison.reason },
+            Err(error) => error,
+        };
+        match error.downcast::<Failure>() {
+            Ok(failure) => failure.0,
             Err(source) => Self::Retry { source, after: None },
         }
     }
@@ -83,6 +87,24 @@ impl fmt::Display for PoisonError {
 }
 
 impl Error for PoisonError {}
+
+/// A handler's failure on its way through code that must return an [`Error`].
+#[derive(Debug)]
+pub(crate) struct Failure(HandlerError);
+
+impl Failure {
+    pub(crate) fn boxed(error: HandlerError) -> BoxError {
+        Box::new(Self(error))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl Error for Failure {}
 
 /// Shows an error and all its sources on one line, for logs.
 #[derive(Debug)]

@@ -40,15 +40,20 @@
 //! # Map
 //! | file | what |
 //! |---|---|
-//! | `handler` | the contract of a handler; [`handler_fn`], [`BoxHandler`] |
+//! | `handler`, `json` | the contract of a handler; [`handler_fn`], [`json_fn`], [`BoxHandler`] |
+//! | `batch` | handlers of several messages at once |
 //! | `context`, `cancel` | what a handler is told beside the message; the token that stops it |
 //! | `error` | retry or poison: how a handler fails |
-//! | `layer`, [`mod@layers`] | handler in, handler out; trace, metrics, catch panic, retry, timeout, dead letter |
-//! | `router` | routing on the type of an event |
+//! | `layer`, [`mod@layers`] | handler in, handler out; [in which order](mod@layers) |
+//! | `router` | routing on the type of an event, or on any property of JSON |
+//! | `merge`, [`laws`] | a lattice join as a handler; the check that order and repetition do not matter to one |
+//! | [`audit`] | sent = merged + in flight + dead, through restarts |
+//! | `trace_context` | where a message comes from, and passing it on |
 //! | `tower_adapter` | tower services as handlers |
-//! | `pump` | the loop; beside it `lease` (keeping), `ack` (settling), `flight` (what is held) |
+//! | `pump` | the loop; beside it `start` (beginning), `order` (by key), `lease` (keeping), `ack` (settling), `flight` (what is held), `meter` |
+//! | `gate` | holding pumps back |
 //! | `dead_letters` | where poison goes |
-//! | `backoff` | how long to wait before trying again |
+//! | `backoff`, `later` | how long to wait before trying again; until when |
 //!
 //! # What it never does
 //! It never acks what no handler finished, and never drops what one did: an ack that fails is repeated while the lease
@@ -56,29 +61,49 @@
 //! that it asked for, calls one poison. It reads no clock, environment or randomness: time is tokio's (which tests
 //! pause), the wall clock and the seed of all jitter are given to it.
 
+pub mod audit;
 mod backoff;
+mod batch;
 mod cancel;
 mod context;
 mod dead_letters;
 mod error;
+mod gate;
 mod handler;
+mod json;
+mod later;
+pub mod laws;
 mod layer;
 pub mod layers;
+mod merge;
 mod pump;
 mod router;
 mod tower_adapter;
+mod trace_context;
 
 pub use backoff::Backoff;
+pub use batch::{BatchFn, BatchHandler, Each, WrongAnswers, batch_fn, fail_all};
 pub use cancel::{CancelReason, CancelSource, Cancellation};
 pub use context::Context;
 pub use dead_letters::{DeadLetters, Kept, QueueDeadLetters};
 pub use error::{BoxError, Chain, HandlerError, PoisonError};
+pub use gate::Gate;
 pub use handler::{BoxHandler, Handler, HandlerFn, handler_fn};
+pub use json::{JsonFn, json_fn};
 pub use layer::{Identity, Layer, Stack};
 pub use layers::DefaultStack;
+pub use merge::{MemoryTable, MergeHandler, Table, merge_handler};
 pub use pump::{
-    ACK_BATCH_MAX, ACK_WAIT_MAX, CANCEL_GRACE_DEFAULT, CLOSE_MAX, DRAIN_DEFAULT, Gauge, PERMITS_DEFAULT,
-    Pump, PumpBuilder, Summary,
+    ACK_BATCH_MAX, ACK_WAIT_MAX, BATCH_MAX_DEFAULT, CANCEL_GRACE_DEFAULT, CLOSE_MAX, DRAIN_DEFAULT, Gauge,
+    LINGER_DEFAULT, MessageBatches, Messages, PERMITS_DEFAULT, Pump, PumpBuilder, RATE_WINDOW, Summary,
 };
-pub use router::{Router, UnknownType};
+pub use router::{PropertyRouter, Router, UnknownType};
 pub use tower_adapter::{Request, TowerHandler, tower_handler};
+pub use trace_context::{
+    CORRELATION_ID, CORRELATION_ID_BYTES_MAX, Origin, TRACEPARENT, TRACESTATE, TraceParent, TraceParentError,
+};
+
+/// The programs of the guide are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/consumer.md")]
+struct Guide;

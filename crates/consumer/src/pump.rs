@@ -15,22 +15,35 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::error::Chain;
-use crate::layers::catching;
-use crate::{BoxError, CancelSource, Context, DeadLetters, Handler, HandlerError, Kept};
+use crate::gate::GateWatch;
+use crate::later::later;
+use crate::{BatchHandler, BoxError, DeadLetters, Handler, HandlerError, Kept};
 
 mod ack;
 mod builder;
 mod flight;
 mod lease;
+mod meter;
+mod order;
+mod start;
 mod summary;
+mod work;
 
 pub use ack::{ACK_BATCH_MAX, ACK_WAIT_MAX};
-pub use builder::{CANCEL_GRACE_DEFAULT, DRAIN_DEFAULT, PERMITS_DEFAULT, PumpBuilder};
+pub use builder::{
+    BATCH_MAX_DEFAULT, CANCEL_GRACE_DEFAULT, DRAIN_DEFAULT, LINGER_DEFAULT, MessageBatches, Messages,
+    PERMITS_DEFAULT, PumpBuilder,
+};
 pub use flight::Gauge;
+pub use meter::RATE_WINDOW;
 pub use summary::Summary;
 
 use builder::Config;
-use flight::{Entry, Flight};
+use flight::Flight;
+use meter::Meter;
+use order::Order;
+use start::Gathering;
+use work::Work;
 
 /// After the drain, or a hard cancel, the calls that settle what is left may take this long.
 pub const CLOSE_MAX: Duration = Duration::from_secs(5);
@@ -43,8 +56,8 @@ enum Done {
     Extended(Vec<(u64, Result<Lease, AckError>)>),
 }
 
-/// How a handler's task ended: with its answer, or dropped.
-type Handled = (u64, Option<Result<(), HandlerError>>);
+/// How a handler's task ended: for each of its messages with an answer, or dropped.
+type Handled = Vec<(u64, Option<Result<(), HandlerError>>)>;
 
 #[derive(Debug, Clone, Copy)]
 enum Phase {
@@ -67,6 +80,8 @@ enum Event {
     Done(Done),
     Received(Result<Vec<Delivery>, QueueError>),
     Timer,
+    /// The gate opened or closed.
+    Gate,
 }
 
 /// Receives messages and runs a handler on each.
@@ -74,25 +89,38 @@ enum Event {
 /// # What it does
 /// - It asks for as many messages as it has permits, and never holds more. A permit is held from the receive until the
 ///   message is settled.
-/// - Each message is handled in a task of its own, so a slow one delays no other.
+/// - Each message is handled in a task of its own, so a slow one delays no other; unless it is asked to handle
+///   [batches](Self::batched), or the messages of a key [in order](PumpBuilder::ordered_by).
 /// - A lease is extended when half of it is over, **until the ack is confirmed**, not only until the handler ends. Once
-///   it is lost all the same, the handler's [token](Context::cancellation) fires, after a grace the handler is dropped,
+///   it is lost all the same, the handler's [token](crate::Context::cancellation) fires, after a grace the handler is dropped,
 ///   and its answer no longer counts.
 /// - `Ok` is acked, up to [`ACK_BATCH_MAX`] at a time, at the latest after [`ACK_WAIT_MAX`], and at once when no other
 ///   handler runs. An ack that failed is repeated while the lease lives.
 /// - A failure gives the message back, with a delay that grows with its receive count. Poison goes to [`DeadLetters`].
 /// - A panic is a failure. Nothing that a handler does ends the pump.
 /// - A receive that fails is repeated, after a growing pause, for ever: also if the queue is broken, which is logged as
-///   an error each time.
+///   an error each time. A [`Gate`](crate::Gate) can hold it back.
+/// - It measures, through the `metrics` facade, with the labels `topic` and `service`:
+///
+/// | metric | kind | meaning |
+/// |---|---|---|
+/// | `antiphon_consumer_received_total` | counter | hand-outs that arrived |
+/// | `antiphon_consumer_in_flight` | gauge | messages from receive until settled |
+/// | `antiphon_consumer_rate` | gauge | messages settled per second, over the last [`RATE_WINDOW`] |
+/// | `antiphon_consumer_lease_extensions_total` | counter | extensions, by `outcome`: `ok`, `lost`, `error` |
 ///
 /// # How it ends
 /// [`run`](Self::run) takes a future that says when to stop. Then it receives no more, lets handlers finish within the
 /// drain, acks what they finished, and hands the rest back at once. [`run_until`](Self::run_until) takes a second one, which
 /// drops the handlers there and then. Dropping the pump, or its future, also loses nothing: what was in flight comes
 /// again when its leases end.
-pub struct Pump<H> {
+pub struct Pump {
     receiver: Arc<dyn Receiver>,
-    handler: Arc<H>,
+    work: Arc<dyn Work>,
+    order: Order,
+    gathering: Gathering,
+    gate: GateWatch,
+    meter: Meter,
     dead_letters: Arc<dyn DeadLetters>,
     rng: fastrand::Rng,
     config: Config,
@@ -112,7 +140,7 @@ pub struct Pump<H> {
     summary: Summary,
 }
 
-impl<H> std::fmt::Debug for Pump<H> {
+impl std::fmt::Debug for Pump {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pump")
             .field("receiver", &self.receiver)
@@ -124,22 +152,58 @@ impl<H> std::fmt::Debug for Pump<H> {
     }
 }
 
-impl<H: Handler + 'static> Pump<H> {
-    /// Configures a pump from `receiver` to `handler`.
-    pub fn builder(receiver: Arc<dyn Receiver>, handler: H) -> PumpBuilder<H> {
-        PumpBuilder::new(receiver, handler)
+impl Pump {
+    /// Configures a pump from `receiver` to `handler`, which takes one message at a time.
+    pub fn builder(receiver: Arc<dyn Receiver>, handler: impl Handler + 'static) -> PumpBuilder {
+        PumpBuilder::single(receiver, handler)
+    }
+
+    /// Configures a pump from `receiver` to `handler`, which takes several messages at a time:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use antiphon_consumer::{Pump, Request, batch_fn};
+    /// # use queue::{MemoryQueue, Message, Queue, Subscription, SubscriptionConfig};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let queue = MemoryQueue::new();
+    /// # let subscription: Subscription = "topic/service/site".parse()?;
+    /// # let receiver = queue.subscribe(&subscription, SubscriptionConfig::default()).await?;
+    /// # let batch = (0..250).map(|n: i32| Message::new(n.to_string())).collect();
+    /// # for answer in queue.publisher().publish(subscription.topic(), batch).await { answer?; }
+    /// let handler = batch_fn(|batch: Vec<Request<Message>>| async move {
+    ///     println!("{} at once", batch.len());
+    ///     batch.iter().map(|_| Ok(())).collect() // one answer each
+    /// });
+    /// let pump = Pump::batched(receiver, handler).permits(500).batch(100, Duration::from_millis(50)).build();
+    /// let summary = pump.run(tokio::time::sleep(Duration::from_secs(1))).await;
+    /// assert_eq!(summary.acked, 250);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batched(
+        receiver: Arc<dyn Receiver>,
+        handler: impl BatchHandler + 'static,
+    ) -> PumpBuilder<MessageBatches> {
+        PumpBuilder::batches(receiver, handler)
     }
 
     fn new(
         receiver: Arc<dyn Receiver>,
-        handler: H,
+        work: Arc<dyn Work>,
+        order: Order,
         dead_letters: Arc<dyn DeadLetters>,
         rng: fastrand::Rng,
         config: Config,
     ) -> Self {
         Self {
+            meter: Meter::new(receiver.subscription()),
             receiver,
-            handler: Arc::new(handler),
+            work,
+            order,
+            gathering: Gathering::default(),
+            gate: config.gate.watch(),
             dead_letters,
             rng,
             config,
@@ -178,6 +242,7 @@ impl<H: Handler + 'static> Pump<H> {
         tokio::pin!(shutdown, cancel);
         while !self.is_over() {
             self.start_receive(self.config.wait);
+            self.flush_gathering(Instant::now(), false);
             self.flush_acks(Instant::now());
             let event = self.next_event(&mut shutdown, &mut cancel).await;
             self.on_event(event);
@@ -195,6 +260,7 @@ impl<H: Handler + 'static> Pump<H> {
         let deliveries = self.receiver.receive(self.free(), Duration::ZERO).await?;
         self.on_received(deliveries);
         while !self.flight.is_empty() {
+            self.flush_gathering(Instant::now(), true);
             self.flush_acks(Instant::now());
             let never = std::future::pending();
             let nor_this = std::future::pending();
@@ -216,7 +282,8 @@ impl<H: Handler + 'static> Pump<H> {
     }
 
     fn free(&self) -> usize {
-        self.config.permits.saturating_sub(self.flight.len() + self.dropped.len())
+        let most = self.config.permits.min(self.gate.gate().most(Instant::now()));
+        most.saturating_sub(self.flight.len() + self.dropped.len())
     }
 
     fn start_receive(&mut self, wait: Duration) {
@@ -235,9 +302,13 @@ impl<H: Handler + 'static> Pump<H> {
             Phase::Running => None,
             Phase::Draining { until } | Phase::Closing { until } => Some(until),
         };
-        let can_receive = matches!(self.phase, Phase::Running) && self.receiving.is_none() && self.free() > 0;
-        let receive = can_receive.then_some(self.receive_at).filter(|at| *at > Instant::now());
-        [self.flight.next_timer(), self.acks_due, stop, receive].into_iter().flatten().min()
+        let wants_receive = matches!(self.phase, Phase::Running) && self.receiving.is_none();
+        let opens_at = self.gate.gate().opens_at(Instant::now()).unwrap_or(self.receive_at);
+        let receive =
+            wants_receive.then_some(self.receive_at.max(opens_at)).filter(|at| *at > Instant::now());
+        let timers =
+            [self.flight.next_timer(), self.acks_due, self.gathering.due(), self.meter.due(), stop, receive];
+        timers.into_iter().flatten().min()
     }
 
     async fn next_event(
@@ -266,6 +337,7 @@ impl<H: Handler + 'static> Pump<H> {
             Some(Ok(handled)) = self.tasks.join_next() => Event::Handled(handled),
             Some(done) = self.calls.next() => Event::Done(done),
             () = sleep => Event::Timer,
+            () = self.gate.changed() => Event::Gate,
             received = receive => Event::Received(received),
         }
     }
@@ -275,7 +347,7 @@ impl<H: Handler + 'static> Pump<H> {
         match event {
             Event::Shutdown => {
                 self.receiving = None;
-                self.phase = Phase::Draining { until: now + self.config.drain };
+                self.phase = Phase::Draining { until: later(now, self.config.drain) };
             }
             Event::Cancel => self.begin_close(now),
             Event::Handled(handled) => self.on_task(handled, now),
@@ -298,13 +370,17 @@ impl<H: Handler + 'static> Pump<H> {
                 }
             }
             Event::Timer => self.on_time(now),
+            // The loop looks at it when it goes round.
+            Event::Gate => {}
         }
     }
 
-    fn on_task(&mut self, (id, answer): Handled, now: Instant) {
-        self.dropped.remove(&id);
-        if let Some(answer) = answer {
-            self.on_handled(id, answer, now);
+    fn on_task(&mut self, handled: Handled, now: Instant) {
+        for (id, answer) in handled {
+            self.dropped.remove(&id);
+            if let Some(answer) = answer {
+                self.on_handled(id, answer, now);
+            }
         }
     }
 
@@ -312,6 +388,7 @@ impl<H: Handler + 'static> Pump<H> {
         self.receive_failures = 0;
         for delivery in deliveries {
             self.summary.received += 1;
+            self.meter.received();
             self.start(delivery);
         }
     }
@@ -320,7 +397,7 @@ impl<H: Handler + 'static> Pump<H> {
         self.summary.receive_errors += 1;
         self.receive_failures = self.receive_failures.saturating_add(1);
         let pause = self.config.receive_backoff.delay(self.receive_failures, &mut self.rng);
-        self.receive_at = now + pause;
+        self.receive_at = later(now, pause);
         if error.is_retryable() {
             tracing::warn!(error = %Chain(error), ?pause, "nothing was received; trying again");
         } else {
@@ -328,34 +405,9 @@ impl<H: Handler + 'static> Pump<H> {
         }
     }
 
-    /// Runs the handler on a message.
-    fn start(&mut self, delivery: Delivery) {
-        let now = Instant::now();
-        let (cancel, cancellation) = CancelSource::new();
-        let (abort, aborted) = CancelSource::new();
-        let delivery = Arc::new(delivery);
-        let age = self.config.clock.as_ref().zip(delivery.published_at_ms);
-        let mut context = Context::new(self.receiver.subscription().clone())
-            .with_receive_count(delivery.receive_count)
-            .with_cancellation(cancellation);
-        context.published_at_ms = delivery.published_at_ms;
-        context.age =
-            age.map(|(clock, published)| Duration::from_millis(clock.now_ms().saturating_sub(published)));
-        let id = self.flight.next_id();
-        let (handler, message) = (Arc::clone(&self.handler), Arc::clone(&delivery));
-        self.tasks.spawn(async move {
-            let handling = catching(async { handler.handle(&message.message, &context).await });
-            tokio::select! {
-                biased;
-                _ = aborted.cancelled() => (id, None),
-                answer = handling => (id, Some(answer)),
-            }
-        });
-        self.flight.insert(Entry::new(delivery, cancel, abort, now));
-    }
-
     fn on_time(&mut self, now: Instant) {
         self.extend_due(now);
+        self.meter.tell(now);
         for id in self.flight.due(now) {
             self.on_timer(id, now);
         }

@@ -1,5 +1,7 @@
 //! Routing on what an event is about.
 
+mod property;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,7 +10,9 @@ use queue::{Envelope, Message};
 use crate::error::Chain;
 use crate::{BoxHandler, Context, Handler, HandlerError};
 
-/// What becomes of an event whose type has no route.
+pub use property::PropertyRouter;
+
+/// What becomes of an event whose type, or a message whose property, has no route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnknownType {
     /// It is kept as poison, so that it can be replayed once a version that knows it runs.

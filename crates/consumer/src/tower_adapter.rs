@@ -6,7 +6,7 @@ use tower_service::Service;
 
 use crate::{BoxError, Context, Handler, HandlerError};
 
-/// What a tower service is called with.
+/// What a tower service is called with, and an item of a batch.
 #[derive(Debug, Clone)]
 pub struct Request<M> {
     /// The message.

@@ -7,11 +7,14 @@
     reason = "a test, its helpers included, fails by panicking"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use antiphon_consumer::{Context, DefaultStack, HandlerError, Layer, Pump, Summary, handler_fn};
+use antiphon_consumer::{
+    BatchHandler, Context, DefaultStack, Each, Handler, HandlerError, Layer, Pump, Request, Summary,
+    handler_fn,
+};
 use proptest::prelude::*;
 use queue::{Depth, Faults, Faulty, MemoryQueue, Message, Queue, Subscription, SubscriptionConfig};
 use tokio::time::sleep;
@@ -23,7 +26,7 @@ fn subscription() -> Subscription {
 }
 
 /// A handler that does everything wrong that a handler may, and notes what it handled all the same.
-fn unruly(seed: u64, handled: Arc<Mutex<BTreeMap<u32, u32>>>) -> impl antiphon_consumer::Handler {
+fn unruly(seed: u64, handled: Arc<Mutex<BTreeMap<u32, u32>>>) -> impl Handler {
     let rng = Mutex::new(fastrand::Rng::with_seed(seed));
     handler_fn(move |message: Message, _: Context| {
         let (dice, pause) = {
@@ -46,8 +49,89 @@ fn unruly(seed: u64, handled: Arc<Mutex<BTreeMap<u32, u32>>>) -> impl antiphon_c
     })
 }
 
+/// How messages are handled.
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    Single,
+    Ordered,
+    Batched,
+}
+
+const MODES: [Mode; 3] = [Mode::Single, Mode::Ordered, Mode::Batched];
+
+fn key(message: &Message) -> Option<String> {
+    let key = message.body.last()? % 6;
+    (key > 0).then(|| key.to_string())
+}
+
+/// Sees to it that the messages of a key are handled one after another.
+struct OneAtATime<H> {
+    inner: H,
+    running: Arc<Mutex<BTreeSet<String>>>,
+}
+
+struct Running(Arc<Mutex<BTreeSet<String>>>, String);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().remove(&self.1);
+    }
+}
+
+impl<H: Handler> Handler for OneAtATime<H> {
+    async fn handle(&self, message: &Message, context: &Context) -> Result<(), HandlerError> {
+        let _running = key(message).map(|key| {
+            // A panic would be a failure like others: the whole test is to end.
+            if !self.running.lock().unwrap().insert(key.clone()) {
+                eprintln!("two messages of key {key} at the same time");
+                std::process::abort();
+            }
+            Running(Arc::clone(&self.running), key)
+        });
+        self.inner.handle(message, context).await
+    }
+}
+
+/// Forgets an answer now and then.
+struct Careless<B>(B);
+
+impl<B: BatchHandler> BatchHandler for Careless<B> {
+    async fn handle_batch(&self, batch: &[Request<Message>]) -> Vec<Result<(), HandlerError>> {
+        let mut answers = self.0.handle_batch(batch).await;
+        if batch[0].message.body.last() == Some(&7) && batch[0].context.receive_count == 1 {
+            answers.pop();
+        }
+        answers
+    }
+}
+
+fn pump(
+    mode: Mode,
+    receiver: &Arc<dyn queue::Receiver>,
+    handler: impl Handler + 'static,
+    permits: usize,
+    drain: Duration,
+    life: u64,
+) -> Pump {
+    let (receiver, stack) = (Arc::clone(receiver), DefaultStack::new(life));
+    match mode {
+        Mode::Single => {
+            Pump::builder(receiver, stack.layer(handler)).permits(permits).drain(drain).seed(life).build()
+        }
+        Mode::Ordered => {
+            let handler = stack.layer(OneAtATime { inner: handler, running: Arc::default() });
+            Pump::builder(receiver, handler).ordered_by(key).permits(permits).drain(drain).seed(life).build()
+        }
+        Mode::Batched => {
+            let handler = stack.layer(Careless(Each(handler)));
+            let batched = Pump::batched(receiver, handler).batch(7, Duration::from_secs(3));
+            batched.permits(permits).drain(drain).seed(life).build()
+        }
+    }
+}
+
 /// Several pumps one after the other, each stopped in the middle of its work, until the queue is empty.
-async fn play(faults: Faults, count: u32, permits: usize) -> (BTreeMap<u32, u32>, Summary) {
+async fn play(mode: Mode, faults: Faults, count: u32, permits: usize) -> (BTreeMap<u32, u32>, Summary) {
     let queue = Faulty::new(MemoryQueue::new(), faults);
     let receiver = queue.subscribe(&subscription(), SubscriptionConfig::default()).await.unwrap();
     let publisher = queue.publisher();
@@ -59,12 +143,9 @@ async fn play(faults: Faults, count: u32, permits: usize) -> (BTreeMap<u32, u32>
     let mut rng = fastrand::Rng::with_seed(faults.seed);
     let mut total = Summary::default();
     for life in 0..1_000 {
-        let stacked = DefaultStack::new(life).layer(unruly(faults.seed ^ life, Arc::clone(&handled)));
-        let pump = Pump::builder(Arc::clone(&receiver), stacked)
-            .permits(permits)
-            .drain(Duration::from_secs(rng.u64(0..20)))
-            .seed(life)
-            .build();
+        let wild = unruly(faults.seed ^ life, Arc::clone(&handled));
+        let drain = Duration::from_secs(rng.u64(0..20));
+        let pump = pump(mode, &receiver, wild, permits, drain, life);
         let shutdown = sleep(Duration::from_secs(rng.u64(1..120)));
         let cancel = sleep(Duration::from_secs(rng.u64(1..240)));
         if rng.u8(0..5) == 0 {
@@ -91,11 +172,12 @@ async fn play(faults: Faults, count: u32, permits: usize) -> (BTreeMap<u32, u32>
     (handled, total)
 }
 
-fn run(faults: Faults, count: u32, permits: usize) -> (BTreeMap<u32, u32>, Summary) {
+fn run(mode: Mode, faults: Faults, count: u32, permits: usize) -> (BTreeMap<u32, u32>, Summary) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime
-        .block_on(async { tokio::time::timeout(HOUR * 10_000, play(faults, count, permits)).await.unwrap() })
+    runtime.block_on(async {
+        tokio::time::timeout(HOUR * 10_000, play(mode, faults, count, permits)).await.unwrap()
+    })
 }
 
 proptest! {
@@ -122,14 +204,19 @@ proptest! {
             ack_lost,
             ..Faults::hostile(seed)
         };
-        let (handled, _) = run(faults, count, permits);
-        prop_assert_eq!(handled.len(), usize::try_from(count).unwrap());
+        for mode in MODES {
+            let (handled, _) = run(mode, faults, count, permits);
+            prop_assert_eq!(handled.len(), usize::try_from(count).unwrap(), "{:?}", mode);
+        }
     }
 }
 
 #[test]
 fn a_seed_decides_the_whole_run() {
     for seed in 0..5 {
-        assert_eq!(run(Faults::hostile(seed), 40, 7), run(Faults::hostile(seed), 40, 7), "seed {seed}");
+        for mode in MODES {
+            let run = || run(mode, Faults::hostile(seed), 40, 7);
+            assert_eq!(run(), run(), "seed {seed}, {mode:?}");
+        }
     }
 }

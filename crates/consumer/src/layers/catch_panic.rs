@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 
-use crate::{Context, Handler, HandlerError, Layer};
+use crate::{BatchHandler, Context, Handler, HandlerError, Layer, Request};
 
 /// Turns a panic into a failure to be tried again, so that layers outside of it see an answer.
 ///
@@ -33,6 +33,12 @@ impl<M: Sync, H: Handler<M>> Handler<M> for CatchPanicHandler<H> {
     }
 }
 
+impl<M: Sync, H: BatchHandler<M>> BatchHandler<M> for CatchPanicHandler<H> {
+    async fn handle_batch(&self, batch: &[Request<M>]) -> Vec<Result<(), HandlerError>> {
+        catching_batch(batch.len(), async { self.inner.handle_batch(batch).await }).await
+    }
+}
+
 /// Runs a handler's future. Unwind safety is asserted: a handler's state is shared by concurrent calls, so it must
 /// survive one that ends at any await already.
 pub(crate) async fn catching(
@@ -44,13 +50,27 @@ pub(crate) async fn catching(
     }
 }
 
+/// Runs a batch handler's future: a panic is a failure of all `messages`.
+pub(crate) async fn catching_batch(
+    messages: usize,
+    handling: impl Future<Output = Vec<Result<(), HandlerError>>>,
+) -> Vec<Result<(), HandlerError>> {
+    match AssertUnwindSafe(handling).catch_unwind().await {
+        Ok(answers) => answers,
+        Err(payload) => {
+            let panicked = Panicked(told(&*payload));
+            (0..messages).map(|_| Err(HandlerError::retry(panicked.clone()))).collect()
+        }
+    }
+}
+
 fn told(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "without a message".to_owned())
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Panicked(String);
 
 impl fmt::Display for Panicked {

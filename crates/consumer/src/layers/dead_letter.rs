@@ -1,5 +1,6 @@
+use crate::batch::matched;
 use crate::error::Chain;
-use crate::{Context, Handler, HandlerError, Layer};
+use crate::{BatchHandler, Context, Handler, HandlerError, Layer, Request};
 
 /// Gives a message up after `n` receives: the failure of the last one becomes poison, with its reason.
 ///
@@ -32,14 +33,27 @@ pub struct DeadLetterAfterHandler<H> {
     receives_max: u32,
 }
 
-impl<M: Sync, H: Handler<M>> Handler<M> for DeadLetterAfterHandler<H> {
-    async fn handle(&self, message: &M, context: &Context) -> Result<(), HandlerError> {
-        match self.inner.handle(message, context).await {
+impl<H> DeadLetterAfterHandler<H> {
+    fn judged(&self, answer: Result<(), HandlerError>, context: &Context) -> Result<(), HandlerError> {
+        match answer {
             Err(HandlerError::Retry { source, .. }) if context.receive_count >= self.receives_max => {
                 let received = context.receive_count;
                 Err(HandlerError::poison(format!("given up after {received} receives: {}", Chain(&*source))))
             }
             answer => answer,
         }
+    }
+}
+
+impl<M: Sync, H: Handler<M>> Handler<M> for DeadLetterAfterHandler<H> {
+    async fn handle(&self, message: &M, context: &Context) -> Result<(), HandlerError> {
+        self.judged(self.inner.handle(message, context).await, context)
+    }
+}
+
+impl<M: Sync, H: BatchHandler<M>> BatchHandler<M> for DeadLetterAfterHandler<H> {
+    async fn handle_batch(&self, batch: &[Request<M>]) -> Vec<Result<(), HandlerError>> {
+        let answers = matched(self.inner.handle_batch(batch).await, batch.len());
+        answers.into_iter().zip(batch).map(|(answer, item)| self.judged(answer, &item.context)).collect()
     }
 }

@@ -1,7 +1,7 @@
 use ::metrics::{counter, gauge, histogram};
 use tokio::time::Instant;
 
-use crate::{Context, Handler, HandlerError, Layer};
+use crate::{BatchHandler, Context, Handler, HandlerError, Layer, Request};
 
 /// Measures, through the `metrics` facade. Every metric has the labels `topic` and `service`.
 ///
@@ -11,7 +11,10 @@ use crate::{Context, Handler, HandlerError, Layer};
 /// | `antiphon_consumer_duration_seconds` | histogram | from call to answer |
 /// | `antiphon_consumer_age_seconds` | histogram | from publishing to the hand-out, if known |
 /// | `antiphon_consumer_receive_count` | histogram | how often the message was handed out |
-/// | `antiphon_consumer_handling` | gauge | calls without an answer yet |
+/// | `antiphon_consumer_handling` | gauge | messages without an answer yet |
+/// | `antiphon_consumer_batch_messages` | histogram | messages of a batch; each has the duration of its batch |
+///
+/// The rate, what is in flight and the extensions of leases are measured by the [pump](crate::Pump).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Metrics;
 
@@ -65,11 +68,31 @@ impl<M: Sync, H: Handler<M>> Handler<M> for MetricsHandler<H> {
     async fn handle(&self, message: &M, context: &Context) -> Result<(), HandlerError> {
         let mut call = Call::start(context);
         let answer = self.inner.handle(message, context).await;
-        call.outcome = match &answer {
-            Ok(()) => "ok",
-            Err(HandlerError::Retry { .. }) => "retry",
-            Err(HandlerError::Poison { .. }) => "poison",
-        };
+        call.outcome = outcome(&answer);
         answer
+    }
+}
+
+impl<M: Sync, H: BatchHandler<M>> BatchHandler<M> for MetricsHandler<H> {
+    async fn handle_batch(&self, batch: &[Request<M>]) -> Vec<Result<(), HandlerError>> {
+        let mut calls: Vec<Call> = batch.iter().map(|item| Call::start(&item.context)).collect();
+        if let Some(call) = calls.first() {
+            histogram!("antiphon_consumer_batch_messages", &call.labels)
+                .record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+        }
+        let answers = self.inner.handle_batch(batch).await;
+        // A message without an answer is tried again.
+        for (nth, call) in calls.iter_mut().enumerate() {
+            call.outcome = answers.get(nth).map_or("retry", outcome);
+        }
+        answers
+    }
+}
+
+fn outcome(answer: &Result<(), HandlerError>) -> &'static str {
+    match answer {
+        Ok(()) => "ok",
+        Err(HandlerError::Retry { .. }) => "retry",
+        Err(HandlerError::Poison { .. }) => "poison",
     }
 }

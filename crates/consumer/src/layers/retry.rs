@@ -1,7 +1,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::{Backoff, Context, Handler, HandlerError, Layer};
+use tokio::time::Instant;
+
+use crate::batch::matched;
+use crate::later::later;
+use crate::{Backoff, BatchHandler, Context, Handler, HandlerError, Layer, Request};
 
 /// Tries of one hand-out, the first included, unless told otherwise.
 const TRIES_DEFAULT: u32 = 3;
@@ -12,7 +16,8 @@ const BACKOFF_DEFAULT: Backoff = Backoff::new(Duration::from_millis(100), Durati
 ///
 /// For what passes by itself in moments. Poison is not tried again, nor is a failure that names its own delay (the queue
 /// can wait longer than we should), nor anything after the cancellation fired or when the pause would outlast the
-/// deadline. Pauses grow as [`Backoff`] says.
+/// deadline. Pauses grow as [`Backoff`] says. Of a batch, those that failed are tried again, together. Which errors pass by
+/// themselves is told by a [`Classify`](super::Classify) inside of it.
 #[derive(Debug, Clone)]
 pub struct Retry {
     tries_max: u32,
@@ -25,6 +30,12 @@ impl Retry {
     pub fn new(seed: u64) -> Self {
         let rng = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
         Self { tries_max: TRIES_DEFAULT, backoff: BACKOFF_DEFAULT, rng }
+    }
+
+    /// When try `tries` + 1 may begin.
+    fn resumes_at(&self, tries: u32) -> Instant {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        later(Instant::now(), self.backoff.delay(tries, &mut rng))
     }
 
     /// Sets how many tries there are in all (0 is taken for 1).
@@ -66,15 +77,11 @@ impl<M: Sync, H: Handler<M>> Handler<M> for RetryHandler<H> {
             if tries >= self.retry.tries_max || context.cancellation.is_cancelled() {
                 return answer;
             }
-            let pause = {
-                let mut rng = self.retry.rng.lock().unwrap_or_else(PoisonError::into_inner);
-                self.retry.backoff.delay(tries, &mut rng)
-            };
-            let resumes_at = tokio::time::Instant::now() + pause;
+            let resumes_at = self.retry.resumes_at(tries);
             if context.deadline.is_some_and(|deadline| deadline <= resumes_at) {
                 return answer;
             }
-            tracing::debug!(tries, ?pause, error = %source, "trying again in place");
+            tracing::debug!(tries, error = %source, "trying again in place");
             tokio::select! {
                 biased;
                 _ = context.cancellation.cancelled() => return answer,
@@ -82,5 +89,42 @@ impl<M: Sync, H: Handler<M>> Handler<M> for RetryHandler<H> {
             }
             tries += 1;
         }
+    }
+}
+
+impl<M: Clone + Send + Sync, H: BatchHandler<M>> BatchHandler<M> for RetryHandler<H> {
+    async fn handle_batch(&self, batch: &[Request<M>]) -> Vec<Result<(), HandlerError>> {
+        let mut answers = matched(self.inner.handle_batch(batch).await, batch.len());
+        for tries in 1..self.retry.tries_max {
+            let resumes_at = self.retry.resumes_at(tries);
+            let fails = |answer: &Result<(), HandlerError>| {
+                matches!(answer, Err(HandlerError::Retry { after: None, .. }))
+            };
+            let has_time = |context: &Context| {
+                !context.cancellation.is_cancelled() && context.deadline.is_none_or(|at| at > resumes_at)
+            };
+            let again = || {
+                let each = answers.iter().zip(batch).enumerate();
+                each.filter(|(_, (answer, item))| fails(answer) && has_time(&item.context))
+            };
+            if again().next().is_none() {
+                break;
+            }
+            tracing::debug!(tries, messages = again().count(), "trying again in place");
+            tokio::time::sleep_until(resumes_at).await;
+            // Whose lease is lost by now is left alone.
+            let (places, rest): (Vec<usize>, Vec<_>) =
+                again().map(|(place, (_, item))| (place, item.clone())).unzip();
+            if rest.is_empty() {
+                break;
+            }
+            let next = matched(self.inner.handle_batch(&rest).await, rest.len());
+            for (place, answer) in places.into_iter().zip(next) {
+                if let Some(old) = answers.get_mut(place) {
+                    *old = answer;
+                }
+            }
+        }
+        answers
     }
 }

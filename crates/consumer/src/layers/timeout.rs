@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{Context, Handler, HandlerError, Layer};
+use crate::later::later;
+use crate::{BatchHandler, Context, Handler, HandlerError, Layer, Request};
 
 /// Drops a handler that takes too long; the message is tried again.
 ///
@@ -52,11 +53,26 @@ impl std::error::Error for TimeoutError {}
 
 impl<M: Sync, H: Handler<M>> Handler<M> for TimeoutHandler<H> {
     async fn handle(&self, message: &M, context: &Context) -> Result<(), HandlerError> {
-        let deadline = Instant::now() + self.limit;
+        let deadline = later(Instant::now(), self.limit);
         let context = context.clone().with_deadline(deadline);
         match tokio::time::timeout_at(deadline, self.inner.handle(message, &context)).await {
             Ok(answer) => answer,
             Err(_) => Err(TimeoutError { limit: self.limit }.into()),
+        }
+    }
+}
+
+/// The whole batch has the limit.
+impl<M: Clone + Send + Sync, H: BatchHandler<M>> BatchHandler<M> for TimeoutHandler<H> {
+    async fn handle_batch(&self, batch: &[Request<M>]) -> Vec<Result<(), HandlerError>> {
+        let deadline = later(Instant::now(), self.limit);
+        let mut due = batch.to_vec();
+        for item in &mut due {
+            item.context = item.context.clone().with_deadline(deadline);
+        }
+        match tokio::time::timeout_at(deadline, self.inner.handle_batch(&due)).await {
+            Ok(answers) => answers,
+            Err(_) => batch.iter().map(|_| Err(TimeoutError { limit: self.limit }.into())).collect(),
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::flight::{Outcome, Settlement, Stage};
 use super::{Done, Phase, Pump};
 use crate::error::Chain;
-use crate::{Backoff, BoxError, CancelReason, Handler, HandlerError, Kept};
+use crate::{Backoff, BoxError, CancelReason, HandlerError, Kept};
 
 /// Most acks of one call: what SQS takes.
 pub const ACK_BATCH_MAX: usize = 10;
@@ -20,7 +20,7 @@ pub(super) const CALL_MAX: Duration = Duration::from_secs(30);
 /// Pauses between attempts to settle a message.
 const SETTLE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
 
-impl<H: Handler + 'static> Pump<H> {
+impl Pump {
     /// A handler answered.
     pub(super) fn on_handled(&mut self, id: u64, answer: Result<(), HandlerError>, now: Instant) {
         let Some(entry) = self.flight.get(id) else { return };
@@ -28,7 +28,7 @@ impl<H: Handler + 'static> Pump<H> {
             Stage::Handling => {}
             Stage::Cancelling(_) => return self.lose(id),
             // It was handed back while its handler ended: too late.
-            Stage::Batched | Stage::Pausing(..) | Stage::Settling(_) => return,
+            Stage::Waiting | Stage::Batched | Stage::Pausing(..) | Stage::Settling(_) => return,
         }
         let receive_count = entry.delivery.receive_count;
         let outcome = match answer {
@@ -38,12 +38,16 @@ impl<H: Handler + 'static> Pump<H> {
         };
         self.flight.change(id, |entry| entry.outcome = outcome);
         match answer {
-            Ok(()) => self.batch_ack(id, now + ACK_WAIT_MAX),
+            Ok(()) => {
+                self.pass_turn(id);
+                self.batch_ack(id, now + ACK_WAIT_MAX);
+            }
             Err(HandlerError::Retry { source, after }) => {
                 let delay =
                     after.unwrap_or_else(|| self.config.nack_backoff.delay(receive_count, &mut self.rng));
                 tracing::info!(error = %Chain(&*source), receive_count, ?delay, "not handled: it will come again");
                 self.settle(id, Settlement::Nack(delay));
+                self.give_back_behind(id, delay);
             }
             Err(HandlerError::Poison { reason }) => {
                 tracing::error!(reason, receive_count, "poison: it is put aside");
@@ -145,8 +149,13 @@ impl<H: Handler + 'static> Pump<H> {
 
     pub(super) fn on_kept(&mut self, id: u64, answer: Result<Kept, BoxError>, now: Instant) {
         match answer {
-            Ok(Kept::Settled) => self.settled(id),
-            Ok(Kept::Elsewhere) => self.batch_ack(id, now + ACK_WAIT_MAX),
+            Ok(kept) => {
+                self.pass_turn(id);
+                match kept {
+                    Kept::Settled => self.settled(id),
+                    Kept::Elsewhere => self.batch_ack(id, now + ACK_WAIT_MAX),
+                }
+            }
             Err(error) if error.downcast_ref::<AckError>().is_some() => self.on_unsettled(id, &error, now),
             // Whoever keeps poison cannot: the message waits in the queue then, and its permit is for the next one.
             Err(error) => {
@@ -155,23 +164,30 @@ impl<H: Handler + 'static> Pump<H> {
                 tracing::error!(error = %Chain(&*error), ?delay, "poison could not be kept: it will come again");
                 self.flight.change(id, |entry| entry.outcome = Outcome::Retried);
                 self.settle(id, Settlement::Nack(delay));
+                self.give_back_behind(id, delay);
             }
         }
     }
 
     fn settled(&mut self, id: u64) {
         let Some(entry) = self.flight.remove(id) else { return };
+        self.meter.left();
         *match entry.outcome {
             Outcome::Acked => &mut self.summary.acked,
             Outcome::Retried => &mut self.summary.retried,
             Outcome::Poisoned => &mut self.summary.poisoned,
             Outcome::HandedBack => &mut self.summary.handed_back,
         } += 1;
+        self.meter.settled(Instant::now());
     }
 
     pub(super) fn lose(&mut self, id: u64) {
-        self.flight.remove(id);
-        self.summary.lost += 1;
+        self.gathering.forget(id);
+        self.give_back_behind(id, Duration::ZERO);
+        if self.flight.remove(id).is_some() {
+            self.meter.left();
+            self.summary.lost += 1;
+        }
     }
 
     /// A message could not be settled: over if its lease is, else to be tried again after a pause.
@@ -199,7 +215,9 @@ impl<H: Handler + 'static> Pump<H> {
                 self.drop_handler(id);
                 self.lose(id);
             }
-            Stage::Handling | Stage::Batched | Stage::Pausing(..) if entry.lease.is_over(now) => {
+            Stage::Waiting | Stage::Handling | Stage::Batched | Stage::Pausing(..)
+                if entry.lease.is_over(now) =>
+            {
                 self.on_lost(id, now);
             }
             Stage::Pausing(settlement, at) if *at <= now => match settlement.clone() {
@@ -220,10 +238,17 @@ impl<H: Handler + 'static> Pump<H> {
 
     /// Ends everything that has not ended: what is finished is settled, what is not is handed back.
     pub(super) fn close(&mut self) {
+        // Nobody's turn comes any more.
+        self.order.clear();
+        self.gathering.clear();
         let ids: Vec<u64> = self.flight.iter().map(|(id, _)| id).collect();
         for id in ids {
             let Some(entry) = self.flight.get(id) else { continue };
             match &entry.stage {
+                Stage::Waiting => {
+                    self.flight.change(id, |entry| entry.outcome = Outcome::HandedBack);
+                    self.settle(id, Settlement::Nack(Duration::ZERO));
+                }
                 Stage::Handling => {
                     entry.cancel.cancel(CancelReason::Stopped);
                     self.drop_handler(id);

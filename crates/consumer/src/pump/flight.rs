@@ -9,6 +9,7 @@ use std::time::Duration;
 use queue::{Delivery, Lease};
 use tokio::time::Instant;
 
+use super::work::Held;
 use crate::CancelSource;
 
 /// How many messages a pump holds, from receive until settled. Cheap to clone; outlives the pump.
@@ -37,6 +38,8 @@ pub(super) enum Settlement {
 /// Where a message is on its way.
 #[derive(Debug)]
 pub(super) enum Stage {
+    /// Its handler has not begun: it waits for others, or for its turn.
+    Waiting,
     /// Its handler runs.
     Handling,
     /// Its lease is lost, and its handler has until then to notice.
@@ -64,6 +67,10 @@ pub(super) struct Entry {
     pub(super) cancel: CancelSource,
     /// Drops the handler.
     pub(super) abort: CancelSource,
+    /// What its handler needs, until it begins.
+    pub(super) held: Option<Held>,
+    /// The messages of one key are handled one after another.
+    pub(super) key: Option<Arc<str>>,
     pub(super) outcome: Outcome,
     pub(super) stage: Stage,
     pub(super) lease: Lease,
@@ -88,6 +95,7 @@ impl Entry {
         delivery: Arc<Delivery>,
         cancel: CancelSource,
         abort: CancelSource,
+        held: Held,
         now: Instant,
     ) -> Self {
         let lease = delivery.lease;
@@ -95,8 +103,10 @@ impl Entry {
             delivery,
             cancel,
             abort,
+            held: Some(held),
+            key: None,
             outcome: Outcome::Acked,
-            stage: Stage::Handling,
+            stage: Stage::Waiting,
             lease,
             extend_at: half_way(lease, now),
             failures: 0,
@@ -121,7 +131,7 @@ impl Entry {
             Stage::Cancelling(until) => return Some(*until),
             // Only the answer to the call can tell whether it was in time.
             Stage::Settling(_) => None,
-            Stage::Handling | Stage::Batched => self.lease.expires_at,
+            Stage::Waiting | Stage::Handling | Stage::Batched => self.lease.expires_at,
             Stage::Pausing(_, at) => Some(self.lease.expires_at.map_or(*at, |end| end.min(*at))),
         };
         [extend_at, stage].into_iter().flatten().min()

@@ -7,16 +7,17 @@ use tokio::time::Instant;
 
 use super::flight::{Entry, Stage, half_way};
 use super::{Done, Pump};
-use crate::{CancelReason, Handler};
+use crate::CancelReason;
+use crate::later::later;
 
 /// An extension that failed is tried again after a quarter of what is left of the lease, but not sooner than this.
 const EXTEND_PAUSE_MIN: Duration = Duration::from_millis(20);
 
-impl<H: Handler + 'static> Pump<H> {
+impl Pump {
     /// Extends the leases that are half over, and with them, in the same call, those that would follow within a quarter of
     /// a lease.
     pub(super) fn extend_due(&mut self, now: Instant) {
-        let horizon = now + self.config.lease / 4;
+        let horizon = later(now, self.config.lease / 4);
         let wants = |by: Instant| {
             let is_due =
                 move |entry: &Entry| entry.wants_lease() && entry.extend_at.is_some_and(|at| at <= by);
@@ -37,6 +38,7 @@ impl<H: Handler + 'static> Pump<H> {
     }
 
     pub(super) fn on_extended(&mut self, id: u64, answer: Result<Lease, AckError>, now: Instant) {
+        self.meter.extended(&answer);
         match answer {
             Ok(lease) => {
                 self.flight.change(id, |entry| {
@@ -61,12 +63,12 @@ impl<H: Handler + 'static> Pump<H> {
         let settled_or_gone = self.flight.change(id, |entry| match &entry.stage {
             Stage::Handling => {
                 entry.cancel.cancel(CancelReason::LeaseLost);
-                entry.stage = Stage::Cancelling(now + grace);
+                entry.stage = Stage::Cancelling(later(now, grace));
                 false
             }
             // The answer to the call under way is the better witness: it may be that it settled the message.
             Stage::Cancelling(_) | Stage::Settling(_) => false,
-            Stage::Batched | Stage::Pausing(..) => true,
+            Stage::Waiting | Stage::Batched | Stage::Pausing(..) => true,
         });
         if settled_or_gone == Some(true) {
             tracing::warn!("a lease was lost before its message was settled; it will come again");

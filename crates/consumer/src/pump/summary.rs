@@ -15,7 +15,8 @@ pub struct Summary {
     pub poisoned: u64,
     /// Their lease was lost before they were settled: they come again, also those whose handler had finished.
     pub lost: u64,
-    /// Unfinished at the end of the drain, and given back without delay.
+    /// Given back for no fault of their own: unfinished at the end of the drain, or behind another one of their key that
+    /// comes again.
     pub handed_back: u64,
     /// Neither settled nor given back when the pump had to return: they come again when their leases end.
     pub abandoned: u64,

@@ -41,6 +41,8 @@ pub struct Spy {
     pub extend_trouble: Mutex<VecDeque<Trouble>>,
     pub receive_trouble: Mutex<VecDeque<QueueError>>,
     pub receives: Mutex<Vec<(Duration, usize)>>,
+    /// Of all that was handed out, in order.
+    pub receipts: Mutex<Vec<Receipt>>,
 }
 
 pub struct World {
@@ -65,6 +67,7 @@ pub async fn world() -> World {
         extend_trouble: Mutex::default(),
         receive_trouble: Mutex::default(),
         receives: Mutex::default(),
+        receipts: Mutex::default(),
     };
     World { queue, spy: Arc::new(spy) }
 }
@@ -109,6 +112,11 @@ pub fn text(message: &Message) -> String {
 }
 
 impl Spy {
+    /// Settles a delivery without telling whoever received it.
+    pub async fn settle_behind(&self, receipt: &Receipt) {
+        self.inner.ack(std::slice::from_ref(receipt)).await.remove(0).unwrap();
+    }
+
     fn note(&self, call: Call) {
         self.calls.lock().unwrap().push((self.began.elapsed(), call));
     }
@@ -134,7 +142,14 @@ impl Receiver for Spy {
         let trouble = self.receive_trouble.lock().unwrap().pop_front();
         match trouble {
             Some(error) => Box::pin(async { Err(error) }),
-            None => self.inner.receive(max, wait),
+            None => Box::pin(async move {
+                let deliveries = self.inner.receive(max, wait).await?;
+                self.receipts
+                    .lock()
+                    .unwrap()
+                    .extend(deliveries.iter().map(|delivery| delivery.receipt.clone()));
+                Ok(deliveries)
+            }),
         }
     }
 
