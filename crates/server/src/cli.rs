@@ -1,5 +1,8 @@
 //! The command line. Every option can be given by an environment variable too; nothing else reads the environment.
 
+use crate::commands::completions::CompletionsArgs;
+use crate::commands::{QueueCommand, TopicsCommand};
+use crate::given::GivenUrl;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,9 +21,17 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve users, stories and comments, or one of them alone.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Post a corpus of comments through the public API and check every count.
-    Replay(crate::replay::ReplayArgs),
+    Replay(Box<crate::replay::ReplayArgs>),
+    /// Look into a queue on any broker, fill it, empty it, measure it; or serve one.
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// What the services need at a broker: tell what is missing, or make it.
+    #[command(subcommand)]
+    Topics(TopicsCommand),
+    /// Print a script that completes the command line in a shell.
+    Completions(CompletionsArgs),
 }
 
 /// One of the services.
@@ -46,7 +57,7 @@ impl ServiceName {
 }
 
 /// A site's name is part of its subscriptions' names.
-fn site(text: &str) -> Result<String, String> {
+pub(crate) fn site(text: &str) -> Result<String, String> {
     text.parse::<queue::Topic>().map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
@@ -65,6 +76,14 @@ pub(crate) struct ServeArgs {
     /// Do not write the starter story on the first start.
     #[arg(long, env = "ANTIPHON_EMPTY")]
     pub(crate) empty: bool,
+    /// The broker through which the services hear each other, such as `nats://host:4222`; without it one of its own in
+    /// the data folder, which one process can use.
+    ///
+    /// A broker that cannot be reached is no reason not to serve: queries are answered, and news waits. It is tried again
+    /// and again; `/status` says why it is not connected. Everything that the services need there is made when it is
+    /// missing; `antiphon topics plan URL` tells what.
+    #[arg(long, env = "ANTIPHON_QUEUE", value_name = "URL", hide_env_values = true)]
+    pub(crate) queue: Option<GivenUrl>,
     /// The name of this site: every site hears everything once.
     #[arg(long, env = "ANTIPHON_SITE", value_name = "NAME", default_value = "main", value_parser = site)]
     pub(crate) site: String,

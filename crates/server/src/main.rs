@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `cli` | the command line, the only place that reads the environment |
 //! | `serve` | starting, running and stopping a process |
+//! | `commands` | `antiphon queue …`, `topics …`, `completions` |
+//! | `given` | the URL of a broker, as it was given |
 //! | `data` | the data folder: whose it is, its keys |
 //! | `node` | the services of this process |
 //! | `wiring` | the queue between them: subscriptions, relays, pumps |
@@ -13,16 +15,21 @@
 //! | `telemetry` | logs and metrics |
 //! | `starter` | what the first start shows |
 //! | `plain_counter` | the "+1" counter that everybody writes first, to compare with |
+//! | `numbers`, `progress` | for people who wait |
 //! | `replay` | a corpus of comments, posted through the public API, and the audit of every count |
 
 mod cli;
+mod commands;
 mod data;
 mod face;
+mod given;
 mod hostile;
 mod listen;
 mod node;
+mod numbers;
 mod pages;
 mod plain_counter;
+mod progress;
 mod replay;
 mod serve;
 mod starter;
@@ -43,7 +50,10 @@ fn main() -> ExitCode {
         }
     };
     match cli.command {
-        Some(cli::Command::Replay(args)) => runtime.block_on(replay::run(args)),
+        Some(cli::Command::Replay(args)) => runtime.block_on(replay::run(*args)),
+        Some(cli::Command::Queue(command)) => runtime.block_on(commands::queue(command)),
+        Some(cli::Command::Topics(command)) => runtime.block_on(commands::topics(command)),
+        Some(cli::Command::Completions(args)) => commands::completions::run(&args),
         Some(cli::Command::Serve(args)) => serve(&runtime, &args),
         None => serve(&runtime, &cli.serve),
     }

@@ -23,6 +23,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+// Its own modules call them by `super::`.
+use crate::{numbers, progress};
+
 mod answers;
 mod args;
 mod attend;
@@ -35,12 +38,10 @@ mod input;
 mod keys;
 mod ledger;
 mod mend;
-mod numbers;
 mod people;
 mod plan;
 mod player;
 mod post;
-mod progress;
 mod quiet;
 mod report;
 mod schedule;
@@ -103,7 +104,7 @@ async fn replay(args: &ReplayArgs, out: &mut impl Write) -> Result<u8, ReplayErr
     let (mut server, base) = if let Some(base) = &args.url {
         (None, base.clone())
     } else {
-        let server = Server::start(args.data.as_deref(), args.hostile).await?;
+        let server = Server::start(args.data.as_deref(), args.queue.as_ref(), args.hostile).await?;
         let base = server.base().clone();
         (Some(server), base)
     };
@@ -113,11 +114,13 @@ async fn replay(args: &ReplayArgs, out: &mut impl Write) -> Result<u8, ReplayErr
 
     // Who closed our output does not want to read it; the exit status still tells.
     writeln!(out, "{}", report.text(args.all)).ok();
+    let queue = server.as_ref().and_then(|server| server.queue()?.url().ok()).map(ToString::to_string);
     if let Some(server) = server {
         server.stop().await?;
     }
     if let Some(data) = &args.data {
-        say(&format!("the data is kept: antiphon serve --data {}", data.display()));
+        let queue = queue.map(|url| format!(" --queue '{url}'")).unwrap_or_default();
+        say(&format!("the data is kept: antiphon serve --data {}{queue}", data.display()));
     }
     if let (Some(path), Some(file)) = (&args.json, json) {
         write_json(path, file, &report)?;
@@ -175,7 +178,7 @@ async fn play(
     let started = Instant::now();
     let patience = Duration::from_secs(args.patience);
     let reading = async {
-        let left_aside = quiet::wait(client, patience).await?;
+        let left_aside = quiet::wait(client, patience, quiet::Broker::told(args.queue.is_some())).await?;
         times.settling = started.elapsed();
         let told = check::read_back(client, &parts, survey.comments).await?;
         Ok((left_aside, told, check::plain_counts(client).await?))

@@ -27,6 +27,8 @@ const ANSWERS_MAX: Duration = Duration::from_secs(10);
 
 /// How often, and how long apart, is looked whether the services of a process know each other.
 const FIRST_NEWS_TRIES: usize = 100;
+/// The same where a broker elsewhere has to be connected to first.
+const FIRST_NEWS_TRIES_ELSEWHERE: usize = 500;
 const FIRST_NEWS_PAUSE: Duration = Duration::from_millis(20);
 
 /// Why a process did not serve.
@@ -40,6 +42,8 @@ pub(crate) enum ServeError {
     Node(#[from] NodeError),
     #[error(transparent)]
     Name(#[from] queue::NameError),
+    #[error("the broker of --queue cannot be used")]
+    Queue(#[source] queue::QueueError),
     #[error("cannot listen on {address}; choose another with --listen")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("the API could not be described")]
@@ -52,8 +56,9 @@ pub(crate) enum ServeError {
 
 /// Serves until SIGTERM or SIGINT, then drains.
 pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
-    telemetry::log(args)?;
+    telemetry::log(&args.log, args.log_json)?;
     let metrics = telemetry::measure()?;
+    check_queue(args)?;
     // First of all: where the port is taken, nothing is begun.
     let refused = |source| ServeError::Listen { address: args.listen, source };
     let listener = Bounded::bind(args.listen).await.map_err(refused)?;
@@ -75,12 +80,15 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
         plain_counter: plain_counter.clone(),
         connection: connection.clone(),
     };
-    let router = face::router(Watched { services: services.clone(), connection, metrics, plain_counter })?;
-    let signals = signals()?;
+    let watched =
+        Watched { services: services.clone(), connection: connection.clone(), metrics, plain_counter };
+    let router = face::router(watched)?;
+    let signals = signals().map_err(ServeError::Signals)?;
 
     let (stop_answers, stop_wiring) = (watch::Sender::new(false), watch::Sender::new(false));
     let wiring = tokio::spawn(wiring.run(stop_wiring.subscribe()));
-    know_each_other(&services, &rings).await;
+    let tries = if args.queue.is_some() { FIRST_NEWS_TRIES_ELSEWHERE } else { FIRST_NEWS_TRIES };
+    know_each_other(&services, &rings, &connection, tries).await;
     write_starter(args, &data, &router).await?;
     let server = axum::serve(listener, router).with_graceful_shutdown(called(stop_answers.subscribe()));
     let mut server = tokio::spawn(server.into_future());
@@ -109,13 +117,30 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
     Ok(())
 }
 
+/// A broker that is away is waited for. A URL that is none will never become one.
+fn check_queue(args: &ServeArgs) -> Result<(), ServeError> {
+    let Some(given) = &args.queue else { return Ok(()) };
+    if given.url().map_err(ServeError::Queue)?.scheme() == "memory" {
+        tracing::warn!("memory: forgets what is on its way when this process ends: counts may stay behind");
+    }
+    Ok(())
+}
+
 /// Waits until the services of this process have heard of the key that signs tokens here, so that the first request is
 /// not told to come back. Bounded: with the queue away they answer all the same.
-async fn know_each_other(services: &[Service], rings: &[Arc<KeyRing>]) {
+async fn know_each_other(
+    services: &[Service],
+    rings: &[Arc<KeyRing>],
+    connection: &Connection,
+    tries: usize,
+) {
     let Some(key_id) = services.iter().find_map(Service::signing_key_id) else { return };
-    for _ in 0..FIRST_NEWS_TRIES {
+    for _ in 0..tries {
         if rings.iter().all(|ring| ring.public_key(&key_id).is_some()) {
             return;
+        }
+        if connection.why_not().is_some() {
+            break;
         }
         tokio::time::sleep(FIRST_NEWS_PAUSE).await;
     }
@@ -138,9 +163,9 @@ async fn write_starter(args: &ServeArgs, data: &Data, router: &Router) -> Result
 }
 
 /// Completes at the first SIGTERM or SIGINT.
-fn signals() -> Result<impl Future<Output = ()>, ServeError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+pub(crate) fn signals() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -10,10 +10,16 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use choreography::kept;
+use consumer::Chain;
 use metrics_exporter_prometheus::PrometheusHandle;
-use queue::Depth;
+use queue::{Depth, Subscription};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long the queue may take to tell its depths.
+const DEPTHS_MAX: Duration = Duration::from_secs(10);
 
 /// What the status pages look at.
 #[derive(Debug, Clone)]
@@ -48,7 +54,16 @@ struct ServiceStatus {
 
 #[derive(Debug, Serialize)]
 struct QueueStatus {
+    /// Where it is, without a password.
+    url: String,
     connected: bool,
+    /// Why it cannot be used, or does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_not: Option<String>,
+    /// Messages that this process is merging.
+    in_hand: usize,
+    /// Messages that it was given since its start.
+    handled: u64,
     subscriptions: BTreeMap<String, DepthStatus>,
 }
 
@@ -103,30 +118,43 @@ async fn look(watched: &Watched) -> Result<Status, Problem> {
         let stopped = service.store().stopped().is_some();
         services.insert(service.name(), ServiceStatus { replica, outbox, outbox_more, kept, stopped });
     }
-    let mut queue = QueueStatus { connected: false, subscriptions: BTreeMap::new() };
-    if let Some(connected) = watched.connection.queue() {
-        let depths = connected
-            .subscriptions()
-            .await
-            .map_err(|error| Problem::unavailable(format!("the queue does not answer: {error}"), 1))?;
-        queue.connected = true;
-        queue.subscriptions = depths
-            .into_iter()
-            .map(|(subscription, depth)| (subscription.to_string(), depth.into()))
-            .collect();
-    }
+    let queue = look_at_queue(&watched.connection).await;
     let announced = services.values().all(|service| service.outbox == 0 && !service.outbox_more);
-    let arrived = queue
-        .subscriptions
-        .values()
-        .all(|depth| depth.ready == 0 && depth.in_flight == 0 && depth.delayed == 0);
+    // What nobody told us of is not known to be empty.
+    let arrived = watched.connection.heard().iter().all(|subscription| {
+        let depth = queue.subscriptions.get(&subscription.to_string());
+        depth.is_some_and(|depth| depth.ready == 0 && depth.in_flight == 0 && depth.delayed == 0)
+    });
     Ok(Status {
         version: env!("CARGO_PKG_VERSION"),
         deployment: watched.services.first().map(|service| service.store().identity().deployment.clone()),
-        quiet: announced && queue.connected && arrived,
+        quiet: announced && queue.connected && arrived && queue.in_hand == 0,
         services,
         queue,
     })
+}
+
+/// A queue that does not answer is told, and hides nothing of the services.
+async fn look_at_queue(connection: &Connection) -> QueueStatus {
+    let mut status = QueueStatus {
+        url: connection.url(),
+        connected: false,
+        why_not: connection.why_not(),
+        in_hand: connection.in_hand(),
+        handled: connection.handled(),
+        subscriptions: BTreeMap::new(),
+    };
+    let Some(queue) = connection.queue() else { return status };
+    status.connected = true;
+    match timeout(DEPTHS_MAX, queue.subscriptions()).await {
+        Ok(Ok(depths)) => {
+            let named = |(name, depth): (Subscription, Depth)| (name.to_string(), depth.into());
+            status.subscriptions = depths.into_iter().map(named).collect();
+        }
+        Ok(Err(error)) => status.why_not = Some(Chain(&error).to_string()),
+        Err(_) => status.why_not = Some(format!("it did not tell its depths within {DEPTHS_MAX:?}")),
+    }
+    status
 }
 
 async fn metrics(State(watched): State<Watched>) -> Result<Response, Problem> {

@@ -1,6 +1,5 @@
 //! Logs and metrics.
 
-use crate::cli::ServeArgs;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io::IsTerminal;
 use thiserror::Error;
@@ -23,14 +22,14 @@ const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 /// Upper ends of the buckets of group sizes, in writes.
 const WRITES: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
-/// Logs to standard error from here on.
-pub(crate) fn log(args: &ServeArgs) -> Result<(), TelemetryError> {
+/// Logs to standard error from here on: what `filter` lets pass, as text or as JSON lines.
+pub(crate) fn log(filter: &str, json: bool) -> Result<(), TelemetryError> {
     // The engine's own chatter is not what an operator of comments asks for.
-    let filter = EnvFilter::try_new(format!("{},fjall=warn,lsm_tree=warn", args.log))?;
+    let filter = EnvFilter::try_new(format!("{filter},fjall=warn,lsm_tree=warn"))?;
     let colours = std::io::stderr().is_terminal();
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
-    let begun = if args.log_json { builder.json().try_init() } else { builder.try_init() };
+    let begun = if json { builder.json().try_init() } else { builder.try_init() };
     begun.map_err(|error| TelemetryError::Logs(error.to_string()))
 }
 

@@ -3,25 +3,33 @@
 //! A service answers its queries without any of this. So a queue that cannot be used is no reason not to start: it is
 //! tried again and again, and what is marked in the outboxes waits.
 
-use crate::cli::ServeArgs;
+use crate::cli::{ServeArgs, ServiceName};
 use crate::data::Data;
 use crate::hostile::{self, Failing};
 use crate::node::{self, NodeError, Service};
 use crate::plain_counter::PlainCounter;
 use choreography::kept::{self, StoreDeadLetters};
+use consumer::audit::{Audit, AuditedDeadLetters, Ledger, LedgerError};
 use consumer::{Backoff, BoxHandler, Chain, DefaultStack, Layer, Pump};
 use messages::{Fact, PartFact, ProfileFact, SigningKeyFact, TallyFact};
 use queue::{
-    Clock, EmbeddedQueue, Faulty, MESSAGES_MAX, NameError, Queue, QueueError, Receiver, Subscription,
-    SubscriptionConfig, Topic,
+    Clock, EmbeddedQueue, Faulty, MESSAGES_MAX, NameError, Publisher, Queue, QueueError, Receiver, Settings,
+    Subscription, SubscriptionConfig, Topic,
 };
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use store::World;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+pub(crate) mod books;
+mod connection;
+
+pub(crate) use connection::Connection;
 
 /// Who hears what. Every process makes sure that all of these exist before it announces anything: a topic keeps nothing
 /// for a subscription that is made later.
@@ -44,6 +52,11 @@ const NACK_BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration:
 /// The same where faults are played: `replay` waits for the last of them.
 const NACK_BACKOFF_HOSTILE: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
 
+/// The folder of the embedded queue in the data folder.
+const EMBEDDED: &str = "queue";
+/// How long one try to connect, with everything that is made at the broker, may take.
+const CONNECT_MAX: Duration = Duration::from_mins(2);
+
 #[derive(Debug, Error)]
 enum WiringError {
     #[error("a name is not allowed in a queue")]
@@ -52,26 +65,39 @@ enum WiringError {
     Queue(#[from] QueueError),
     #[error("the queue cannot be opened")]
     Store(#[from] NodeError),
+    #[error("the books of the audit cannot be kept")]
+    Books(#[from] LedgerError),
+    #[error("a task failed")]
+    Task(#[from] tokio::task::JoinError),
+    #[error("the queue did not answer within {CONNECT_MAX:?}")]
+    Silent,
+    #[error("{0} is not among the subscriptions that are made: this is a bug")]
+    Unheard(Subscription),
+}
+
+impl WiringError {
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Queue(error) => error.is_retryable(),
+            // Another process may have the folder.
+            Self::Store(_)
+            | Self::Silent
+            | Self::Books(LedgerError::InUse { .. } | LedgerError::Busy { .. }) => true,
+            Self::Name(_) | Self::Books(_) | Self::Task(_) | Self::Unheard(_) => false,
+        }
+    }
+}
+
+/// The subscriptions of the services of a site.
+pub(crate) fn subscriptions(site: &str) -> Result<Vec<Subscription>, NameError> {
+    let named = |(topic, service): &(&str, &str)| Subscription::new(Topic::new(topic)?, service, site);
+    SUBSCRIPTIONS.iter().map(named).collect()
 }
 
 /// Completes when a stop was called, or its caller is gone.
 pub(crate) async fn called(mut stop: watch::Receiver<bool>) {
     // An error means that nobody can call it any more: that is a stop too.
     stop.wait_for(|stop| *stop).await.map(drop).unwrap_or_default();
-}
-
-/// The queue as far as the status page knows it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Connection(Arc<Mutex<Option<Arc<dyn Queue>>>>);
-
-impl Connection {
-    pub(crate) fn queue(&self) -> Option<Arc<dyn Queue>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, queue: Option<Arc<dyn Queue>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = queue;
-    }
 }
 
 /// Everything that the wiring needs.
@@ -85,106 +111,180 @@ pub(crate) struct Wiring {
     pub(crate) connection: Connection,
 }
 
+/// What a pump needs.
+struct Hearing {
+    store: store::Store,
+    receiver: Arc<dyn Receiver>,
+    subscription: Subscription,
+    handler: BoxHandler,
+    ledger: Ledger,
+}
+
+/// What a connection gives.
+struct Linked {
+    queue: Arc<dyn Queue>,
+    /// Notes what is sent and what becomes of it.
+    ledger: Ledger,
+    /// Everything that the services of this site hear.
+    heard: BTreeMap<Subscription, Arc<dyn Receiver>>,
+}
+
 impl Wiring {
     /// Connects, and announces and merges until `stop` is called.
     pub(crate) async fn run(self, stop: watch::Receiver<bool>) {
-        let mut pause = CONNECT_PAUSE_MIN;
-        let queue = loop {
-            match self.connect().await {
-                Ok(queue) => break queue,
-                Err(error) => {
-                    tracing::warn!(error = %Chain(&error), "no queue: queries are answered, news waits in the outboxes");
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(CONNECT_PAUSE_MAX),
-                        () = called(stop.clone()) => return,
-                    }
-                }
-            }
-        };
-        self.connection.set(Some(Arc::clone(&queue)));
-        metrics::gauge!("antiphon_queue_connected").set(1.0);
-        if let Err(error) = self.converse(&*queue, &stop).await {
+        let Some(linked) = self.connected(&stop).await else { return };
+        self.connection.connected(Arc::clone(&linked.queue), linked.heard.keys().cloned().collect());
+        tracing::info!(queue = %self.connection.url(), "the services hear each other");
+        if let Err(error) = self.converse(linked, &stop).await {
             tracing::error!(error = %Chain(&error), "the services do not hear each other; restart when this is mended");
         }
-        self.connection.set(None);
-        metrics::gauge!("antiphon_queue_connected").set(0.0);
+        self.connection.ended();
+    }
+
+    /// Tries to connect until it succeeds, or a stop is called.
+    async fn connected(&self, stop: &watch::Receiver<bool>) -> Option<Linked> {
+        let mut pause = CONNECT_PAUSE_MIN;
+        let url = match &self.args.queue {
+            None => format!("embedded:{}", self.data.folder(EMBEDDED).display()),
+            Some(given) => given.url().map(ToString::to_string).unwrap_or_default(),
+        };
+        loop {
+            let tried = tokio::select! {
+                tried = timeout(CONNECT_MAX, self.connect()) => tried.unwrap_or(Err(WiringError::Silent)),
+                () = called(stop.clone()) => return None,
+            };
+            let error = match tried {
+                Ok(linked) => {
+                    self.connection.tried(url, None);
+                    return Some(linked);
+                }
+                Err(error) => error,
+            };
+            let why = Chain(&error).to_string();
+            // Whatever is broken may be mended while we try: but an operator has to hear of it.
+            if error.is_retryable() {
+                tracing::warn!(queue = %url, error = %why, "no queue: queries are answered, news waits in the outboxes");
+            } else {
+                tracing::error!(queue = %url, error = %why, "no queue: queries are answered, news waits in the outboxes");
+            }
+            self.connection.tried(url.clone(), Some(why));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(CONNECT_PAUSE_MAX),
+                () = called(stop.clone()) => return None,
+            }
+        }
     }
 
     /// Opens the queue, with every subscription in it.
-    async fn connect(&self) -> Result<Arc<dyn Queue>, WiringError> {
-        let store = node::open_store(&self.args, &self.data, &self.world, "queue")?;
-        let embedded = EmbeddedQueue::on(store, MESSAGES_MAX).await?;
-        let queue: Arc<dyn Queue> = match self.args.fault_seed {
-            Some(seed) => Arc::new(Faulty::new(embedded, hostile::faults(seed))),
-            None => Arc::new(embedded),
+    async fn connect(&self) -> Result<Linked, WiringError> {
+        let opened: Arc<dyn Queue> = match &self.args.queue {
+            None => {
+                let store = node::open_store(&self.args, &self.data, &self.world, EMBEDDED)?;
+                Arc::new(EmbeddedQueue::on(store, MESSAGES_MAX).await?)
+            }
+            Some(given) => {
+                let world = Arc::clone(&self.world);
+                let settings = Settings { clock: Clock::new(move || world.now_ms()), seed: self.random() };
+                queue::connect(given.url()?, &settings).await?
+            }
         };
-        for (topic, service) in SUBSCRIPTIONS {
-            self.subscribe(&*queue, &Subscription::new(Topic::new(topic)?, service, &self.args.site)?)
-                .await?;
+        let queue: Arc<dyn Queue> = match self.args.fault_seed {
+            Some(seed) => Arc::new(Faulty::new(opened, hostile::faults(seed))),
+            None => opened,
+        };
+        let (data, given) = (self.args.data.clone(), self.args.queue.clone());
+        let process = self.args.service.map_or("all", ServiceName::name);
+        let lane = self.random().max(1);
+        let ledger =
+            tokio::task::spawn_blocking(move || books::open(&data, given.as_ref(), process, lane)).await??;
+        let mut wanted = subscriptions(&self.args.site)?;
+        if let Some(counter) = &self.plain_counter {
+            wanted.push(counter.subscription(&self.args.site)?);
         }
-        Ok(queue)
-    }
-
-    async fn subscribe(
-        &self,
-        queue: &dyn Queue,
-        subscription: &Subscription,
-    ) -> Result<Arc<dyn Receiver>, QueueError> {
-        // No limit of receives: what cannot be understood is kept by its subscriber, all else is tried for ever.
-        queue.subscribe(subscription, SubscriptionConfig::default()).await
+        let mut heard = BTreeMap::new();
+        for subscription in wanted {
+            // No limit of receives: what cannot be understood is kept by its subscriber, all else is tried for ever.
+            let receiver = queue.subscribe(&subscription, SubscriptionConfig::default()).await?;
+            ledger.begin(&subscription).await?;
+            heard.insert(subscription, receiver);
+        }
+        Ok(Linked { queue, ledger, heard })
     }
 
     /// Runs the relays and the pumps of every service until `stop` is called: then relays announce what is marked, pumps
     /// merge what is in hand, and both end.
-    async fn converse(&self, queue: &dyn Queue, stop: &watch::Receiver<bool>) -> Result<(), WiringError> {
+    async fn converse(&self, linked: Linked, stop: &watch::Receiver<bool>) -> Result<(), WiringError> {
         let (mut relays, mut pumps) = (JoinSet::new(), JoinSet::new());
+        let Linked { queue, ledger, mut heard } = linked;
+        let publisher: Arc<dyn Publisher> = Arc::new(ledger.publisher(queue.publisher()));
+        let mut receiver = |subscription: &Subscription| {
+            let unknown = || WiringError::Unheard(subscription.clone());
+            heard.remove(subscription).ok_or_else(unknown)
+        };
         for service in &self.services {
             for link in service.links()? {
                 let subscription = Subscription::new(link.topic, service.name(), &self.args.site)?;
-                let receiver = self.subscribe(queue, &subscription).await?;
-                let store = service.store().clone();
-                pumps.spawn(self.pump(store, receiver, subscription, link.handler, called(stop.clone())));
+                let receiver = receiver(&subscription)?;
+                let link = Hearing {
+                    store: service.store().clone(),
+                    receiver,
+                    subscription,
+                    handler: link.handler,
+                    ledger: ledger.clone(),
+                };
+                pumps.spawn(self.pump(link, called(stop.clone())));
             }
-            let relay = service.relay(queue.publisher())?;
+            let relay = service.relay(Arc::clone(&publisher))?;
             relays.spawn(relay.run(called(stop.clone())));
         }
         if let Some(counter) = &self.plain_counter {
             let subscription = counter.subscription(&self.args.site)?;
-            let receiver = self.subscribe(queue, &subscription).await?;
+            let receiver = receiver(&subscription)?;
             let (store, handler) = (counter.store().clone(), BoxHandler::new(counter.clone()));
-            pumps.spawn(self.pump(store, receiver, subscription, handler, called(stop.clone())));
-            counter.connect(queue.publisher());
+            let link = Hearing { store, receiver, subscription, handler, ledger: ledger.clone() };
+            pumps.spawn(self.pump(link, called(stop.clone())));
+            counter.connect(publisher);
         }
+        // What other processes hear is theirs to receive.
+        drop(heard);
         end(relays).await;
         end(pumps).await;
         Ok(())
     }
 
+    fn random(&self) -> u64 {
+        u64::try_from(self.world.random() & u128::from(u64::MAX)).unwrap_or_default()
+    }
+
     /// A pump, and beside it one more try of what was kept.
     fn pump(
         &self,
-        store: store::Store,
-        receiver: Arc<dyn Receiver>,
-        subscription: Subscription,
-        handler: BoxHandler,
+        hearing: Hearing,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let seed = self.args.fault_seed.map(|seed| seed.wrapping_add(hash(&subscription)));
-        let jitter = u64::try_from(self.world.random() & u128::from(u64::MAX)).unwrap_or_default();
+        let Hearing { store, receiver, subscription, handler, ledger } = hearing;
+        let seed = self.args.fault_seed.map(|seed| seed.wrapping_add(hash(&subscription.to_string())));
+        let jitter = self.random();
         let clock = Arc::clone(&self.world);
+        let connection = self.connection.clone();
         async move {
             let again = retry_kept(store.clone(), subscription.clone(), handler.clone());
             let handler = match seed {
                 Some(seed) => BoxHandler::new(Failing::new(handler, seed)),
                 None => handler,
             };
-            let pump = Pump::builder(receiver, DefaultStack::new(jitter).layer(handler))
-                .dead_letters(StoreDeadLetters::new(store, subscription.clone()))
+            let handler = DefaultStack::new(jitter).layer(connection.counting(handler));
+            // Outermost, so that what is noted as merged is merged, and a note that fails runs nothing again in place.
+            let handler = Audit::new(ledger.clone()).layer(handler);
+            let kept = StoreDeadLetters::new(store, subscription.clone());
+            let pump = Pump::builder(receiver, handler)
+                .dead_letters(AuditedDeadLetters::new(ledger, subscription.clone(), kept))
                 .nack_backoff(if seed.is_some() { NACK_BACKOFF_HOSTILE } else { NACK_BACKOFF })
                 .drain(DRAIN)
                 .seed(jitter)
                 .clock(Clock::new(move || clock.now_ms()))
                 .build();
+            connection.watch(pump.in_flight());
             // Beside the pump: what waited long may wait a little longer, what comes now may not.
             let again = tokio::spawn(again);
             let summary = pump.run(stop).await;
@@ -203,12 +303,9 @@ async fn retry_kept(store: store::Store, subscription: Subscription, handler: Bo
     }
 }
 
-/// A number that differs between subscriptions, and not between runs.
-fn hash(subscription: &Subscription) -> u64 {
-    subscription
-        .to_string()
-        .bytes()
-        .fold(0, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)))
+/// A number that differs between names, and not between runs.
+fn hash(name: &str) -> u64 {
+    name.bytes().fold(0, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)))
 }
 
 async fn end(mut tasks: JoinSet<()>) {

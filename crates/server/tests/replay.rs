@@ -24,9 +24,16 @@ fn a_hostile_replay_with_kills_is_exact_where_a_plain_counter_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("corpus.ndjson");
     corpus(&file, 3_000);
-    let (output, text) = run(antiphon().arg("replay").arg(&file).args(["--hostile", "7", "--kill"]));
+    let data = folder.path().join("data");
+    let (output, text) =
+        run(antiphon().arg("replay").arg(&file).args(["--hostile", "7", "--kill", "--data"]).arg(&data));
     assert!(output.status.success(), "{text}");
     assert!(text.contains("exact: 7 parts, 3,000 posted"), "{text}");
+    // And so are the books, though the process that kept them was killed.
+    let (output, audit) = run(antiphon().args(["queue", "audit", "--data"]).arg(&data));
+    assert!(output.status.success(), "{audit}");
+    assert!(audit.contains("balanced: sent = merged + dead + in flight, and nothing is lost"), "{audit}");
+    assert!(audit.contains("tallies/stories/main"), "{audit}");
     // In how many parts its errors do not cancel is chance; that they do in all is not.
     assert!(!text.contains("(off in 0 parts)"), "the faults were played: {text}");
 }

@@ -206,6 +206,88 @@ fn each_service_answers_alone_on_the_same_folder() {
     assert!(platform.stop().success());
 }
 
+/// What is waiting in the queue is in flight. What somebody took out of it is lost, and named.
+#[test]
+fn the_audit_tells_what_is_on_the_way_from_what_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(Platform::start(folder.path(), &["--empty"]).stop().success());
+    // Nobody merges: the others do not run.
+    let users = Platform::start(folder.path(), &["--empty", "users"]);
+    users.user("Orla");
+    for _ in 0..600 {
+        if users.get("/status")["services"]["users"]["outbox"] == 0 {
+            break;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+    assert!(users.stop().success());
+    let audit = |args: &[&str]| {
+        let mut command = common::antiphon();
+        let (output, text) =
+            common::run(command.args(["queue", "audit", "--json", "--data"]).arg(folder.path()).args(args));
+        let books: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {text}"));
+        (output.status.code(), books)
+    };
+    let (code, books) = audit(&["--subscription", "profiles/stories/main"]);
+    let row = &books["subscriptions"][0];
+    assert_eq!((code, &row["verdict"]), (Some(0), &json!("on_the_way")), "{books}");
+    assert!(row["in_flight"].as_u64().unwrap() > 0 && row["held"]["ready"].as_u64().unwrap() > 0, "{books}");
+
+    let url = format!("embedded:{}", folder.path().join("queue").display());
+    let (output, text) = common::run(common::antiphon().args([
+        "queue",
+        "drain",
+        &url,
+        "profiles/stories/main",
+        "--wait",
+        "0",
+    ]));
+    assert!(output.status.success(), "{text}");
+    let (code, books) = audit(&["--subscription", "profiles/stories/main"]);
+    let row = &books["subscriptions"][0];
+    assert_eq!(
+        (code, &row["verdict"], &books["lost"]),
+        (Some(1), &json!("lost"), &row["in_flight"]),
+        "{books}"
+    );
+    assert!(!row["missing"].as_str().unwrap().is_empty(), "{books}");
+    let (code, books) = audit(&["--subscription", "profiles/comments/main"]);
+    assert_eq!(
+        (code, &books["lost"]),
+        (Some(0), &json!(0)),
+        "the copy of another subscription is where it was"
+    );
+}
+
+#[test]
+fn a_queue_that_cannot_be_used_is_told_and_stops_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody listens there, or the broker was left out of this build: both are told in the same place.
+    let platform =
+        Platform::start(folder.path(), &["--empty", "--queue", "amqp://me:secret@127.0.0.1:1/x?prefix=p"]);
+    platform.user("Orla");
+    let mut status = platform.get("/status");
+    for _ in 0..600 {
+        if status["queue"]["why_not"].is_string() {
+            break;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+        status = platform.get("/status");
+    }
+    let queue = &status["queue"];
+    assert_eq!((&queue["connected"], &status["quiet"]), (&json!(false), &json!(false)), "{status}");
+    assert_eq!(queue["url"], "amqp://me:***@127.0.0.1:1/x?prefix=p");
+    assert!(queue["why_not"].as_str().is_some_and(|why| !why.is_empty()), "{status}");
+    assert!(!status.to_string().contains("secret"), "{status}");
+    assert_eq!(platform.send("GET", "/ready", None, "", None).status, 200);
+    assert!(platform.stop().success());
+    let (output, text) =
+        common::run(common::antiphon().args(["serve", "--queue", "nats//h", "--data"]).arg(folder.path()));
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("no scheme"), "{text}");
+}
+
 #[test]
 fn a_name_changes_everywhere() {
     let folder = tempfile::tempdir().unwrap();

@@ -89,6 +89,10 @@ pub(super) struct Service {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Queue {
+    /// Why it cannot be used, or does not answer.
+    pub(super) why_not: Option<String>,
+    /// Messages that the server was given since its start.
+    pub(super) handled: u64,
     pub(super) subscriptions: BTreeMap<String, Depth>,
 }
 

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
+use crate::given::GivenUrl;
+
 /// How many requests are in flight at once unless `--connections` says otherwise.
 const CONNECTIONS: u16 = 128;
 
@@ -52,6 +54,13 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "SEED")]
     pub(super) seed: Option<u64>,
 
+    /// Let the services of its own server hear each other through this broker
+    ///
+    /// Without it through the queue in the server's data folder. Unless the URL has a prefix, one is added that belongs
+    /// to the deployment which this replay makes, so that it hears no other; what it makes there stays.
+    #[arg(long, value_name = "BROKER", conflicts_with = "url")]
+    pub(super) queue: Option<GivenUrl>,
+
     /// Keep the data of its own server here
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     pub(super) data: Option<PathBuf>,
@@ -83,6 +92,7 @@ Examples:
   antiphon replay comments.ndjson.gz
   antiphon replay comments.ndjson.gz --hostile 7 --kill --data ./replayed
   antiphon serve stories --data ./replayed
+  antiphon replay comments.ndjson --hostile 7 --queue nats://127.0.0.1:4222
   antiphon replay comments.ndjson --url http://127.0.0.1:7878 --hostile 7
 
 Users' keys derive from the seed and their names alone, so whoever knows both can sign in as them: replay into a
@@ -183,6 +193,7 @@ mod tests {
             "f --url ftp://h",
             "f --connections 0",
             "f --hostile x",
+            "f --url http://h --queue nats://h",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

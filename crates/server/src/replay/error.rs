@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use queue::QueueError;
 use thiserror::Error;
 
 use super::call::CallError;
@@ -58,6 +59,14 @@ pub(super) enum ReplayError {
         /// The last lines that it wrote.
         log: String,
     },
+    /// *Mend the URL, or build with the broker's feature.*
+    #[error("the broker of --queue cannot be used")]
+    Queue(#[source] QueueError),
+    /// *Name another broker.*
+    #[error(
+        "memory: forgets what is on its way when its process is killed: name another broker with --queue"
+    )]
+    Forgetful,
     /// *Look at what is stuck.*
     #[error("not quiet after {after:?}: {pending}")]
     NotQuiet {
@@ -72,7 +81,7 @@ impl ReplayError {
     /// 2 where the command line or the file is to be mended, else 1.
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Input(_) | Self::Json { .. } => 2,
+            Self::Input(_) | Self::Json { .. } | Self::Queue(_) | Self::Forgetful => 2,
             _ => 1,
         }
     }

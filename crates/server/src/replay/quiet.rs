@@ -19,6 +19,26 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// quiet this many times in a row.
 const QUIET_LOOKS: u32 = 3;
 
+/// A broker outside of the server may count late, or only what it handed out: so the server must have been given
+/// nothing for so long, too. That is longer than any delay that is played, and than any pause before a failed merge is
+/// tried again.
+const NOTHING_FOR: Duration = Duration::from_secs(5);
+
+/// Whose depths are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broker {
+    /// Its own, exact to the message.
+    OfTheServer,
+    Outside,
+}
+
+impl Broker {
+    /// Of a server that was told of one, or not.
+    pub(super) fn told(is_told: bool) -> Self {
+        if is_told { Self::Outside } else { Self::OfTheServer }
+    }
+}
+
 /// What was left aside, to be looked at by an operator.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LeftAside {
@@ -29,15 +49,24 @@ pub(super) struct LeftAside {
 }
 
 /// Waits until the server says several times that it is quiet. `patience` is for the time without progress.
-pub(super) async fn wait(client: &Client, patience: Duration) -> Result<LeftAside, ReplayError> {
+pub(super) async fn wait(
+    client: &Client,
+    patience: Duration,
+    broker: Broker,
+) -> Result<LeftAside, ReplayError> {
     let progress = Progress::start("settling", 0);
     let mut watch = Watch::default();
     let (mut moved, mut quiet) = (Instant::now(), 0);
+    let (mut handled, mut given) = (0, Instant::now());
     loop {
         let status: Status = (client.send(&Call::get("/status".to_owned())).await)
             .doing(|| "waiting for the server to become quiet".to_owned())?;
         quiet = if status.quiet { quiet + 1 } else { 0 };
-        if quiet == QUIET_LOOKS {
+        if status.queue.handled != handled {
+            (handled, given) = (status.queue.handled, Instant::now());
+        }
+        let still = broker == Broker::OfTheServer || given.elapsed() >= NOTHING_FOR;
+        if quiet >= QUIET_LOOKS && still {
             return Ok(left_aside(&status));
         }
         if watch.saw_progress(&status) || status.quiet {
@@ -93,6 +122,9 @@ fn describe(status: &Status) -> String {
         let comma = if text.is_empty() { "" } else { ", " };
         // Writing into a string cannot fail.
         write!(text, "{comma}{} {place}", grouped(count)).ok();
+    }
+    if let Some(why) = &status.queue.why_not {
+        return format!("{text}{}the queue: {why}", if text.is_empty() { "" } else { "; " });
     }
     if text.is_empty() { "the server says so, and names nothing".to_owned() } else { text }
 }

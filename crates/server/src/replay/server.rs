@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use crate::given::GivenUrl;
 use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use store::{RealWorld, World};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
@@ -24,6 +27,8 @@ const READY_EVERY: Duration = Duration::from_millis(20);
 /// A server drains within a bound of its own, which is shorter.
 const STOP_MAX: Duration = Duration::from_mins(1);
 const LOG_TAIL_BYTES: u64 = 2_048;
+/// Digits of the deployment in the prefix at a broker: enough to be alone, few enough for brokers with short names.
+const PREFIX_DIGITS: usize = 12;
 /// Below the range from which Linux takes the ports of outgoing connections: while the server is down, a client
 /// that connects to a port of that range may be given the same port, and talk to itself on it.
 const PORTS: std::ops::Range<u16> = 15_000..32_000;
@@ -33,6 +38,7 @@ const PORTS: std::ops::Range<u16> = 15_000..32_000;
 pub(super) struct Server {
     executable: PathBuf,
     arguments: Vec<OsString>,
+    queue: Option<GivenUrl>,
     base: Base,
     prober: Client,
     child: Child,
@@ -43,7 +49,11 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts a server with data in this folder, or in one that will be removed, and waits until it is ready.
-    pub(super) async fn start(data: Option<&Path>, fault_seed: Option<u64>) -> Result<Self, ReplayError> {
+    pub(super) async fn start(
+        data: Option<&Path>,
+        queue: Option<&GivenUrl>,
+        fault_seed: Option<u64>,
+    ) -> Result<Self, ReplayError> {
         let fail = |source| ReplayError::Process { doing: "start", source };
         let scratch = tempfile::Builder::new().prefix("antiphon-replay-").tempdir().map_err(fail)?;
         let executable = std::env::current_exe().map_err(fail)?;
@@ -51,17 +61,35 @@ impl Server {
         let base = Base::of_address(&address);
         let data = data.map_or_else(|| scratch.path().join("data"), Path::to_owned);
         let mut arguments: Vec<OsString> =
-            vec!["serve".into(), "--empty".into(), "--data".into(), data.into()];
+            vec!["serve".into(), "--empty".into(), "--data".into(), data.clone().into()];
         arguments.extend(["--listen".into(), address.into(), "--plain-counter".into()]);
         if let Some(seed) = fault_seed {
             arguments.extend(["--fault-seed".into(), seed.to_string().into()]);
         }
+        let queue = match queue {
+            None => None,
+            Some(given) => {
+                let url = given.url().map_err(ReplayError::Queue)?;
+                if url.scheme() == "memory" {
+                    return Err(ReplayError::Forgetful);
+                }
+                let deployment = deployment(&data).map_err(fail)?;
+                let prefix = format!("replay-{}", deployment.get(..PREFIX_DIGITS).unwrap_or(&deployment));
+                arguments.extend(["--deployment".into(), deployment.into()]);
+                Some(given.with_prefix(&prefix))
+            }
+        };
         let log = scratch.path().join("server.log");
-        let child = spawn(&executable, &arguments, &log).map_err(fail)?;
+        let child = spawn(&executable, &arguments, queue.as_ref(), &log).map_err(fail)?;
         let prober = Client::new(base.clone(), 1, 0);
-        let mut server = Self { executable, arguments, base, prober, child, log, _scratch: scratch };
+        let mut server = Self { executable, arguments, queue, base, prober, child, log, _scratch: scratch };
         server.ready().await?;
         Ok(server)
+    }
+
+    /// The broker with the prefix that is used there, if it has one.
+    pub(super) fn queue(&self) -> Option<&GivenUrl> {
+        self.queue.as_ref()
     }
 
     pub(super) fn base(&self) -> &Base {
@@ -71,7 +99,7 @@ impl Server {
     /// Kills it with SIGKILL, and starts it again on the same folder and port.
     pub(super) async fn kill_and_restart(&mut self) -> Result<(), ReplayError> {
         self.child.kill().await.map_err(|source| ReplayError::Process { doing: "kill", source })?;
-        self.child = spawn(&self.executable, &self.arguments, &self.log)
+        self.child = spawn(&self.executable, &self.arguments, self.queue.as_ref(), &self.log)
             .map_err(|source| ReplayError::Process { doing: "restart", source })?;
         self.ready().await
     }
@@ -121,9 +149,33 @@ impl Server {
     }
 }
 
-fn spawn(executable: &Path, arguments: &[OsString], log: &Path) -> io::Result<Child> {
+/// The deployment of this data folder, or a new one.
+fn deployment(data: &Path) -> io::Result<String> {
+    #[derive(Deserialize)]
+    struct Site {
+        deployment: String,
+    }
+    match File::open(data.join("antiphon.json")) {
+        Ok(file) => Ok(serde_json::from_reader::<_, Site>(file)?.deployment),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(format!("{:032x}", RealWorld.random())),
+        Err(error) => Err(error),
+    }
+}
+
+fn spawn(
+    executable: &Path,
+    arguments: &[OsString],
+    queue: Option<&GivenUrl>,
+    log: &Path,
+) -> io::Result<Child> {
     let log = OpenOptions::new().create(true).append(true).open(log)?;
-    Command::new(executable)
+    let mut command = Command::new(executable);
+    // Not among the arguments, which every user of the machine may read: it may hold a password.
+    match queue {
+        Some(given) => command.env("ANTIPHON_QUEUE", given.secret_text()),
+        None => command.env_remove("ANTIPHON_QUEUE"),
+    };
+    command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

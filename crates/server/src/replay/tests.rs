@@ -32,6 +32,7 @@ async fn replay(fake: &Fake, hostile: Option<u64>) -> (Result<u8, ReplayError>, 
     let json = folder.path().join("report.json");
     let args = ReplayArgs {
         file: corpus(folder.path()),
+        queue: None,
         url: Some(fake.url().parse().unwrap()),
         hostile,
         kill: false,

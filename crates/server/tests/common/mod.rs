@@ -193,6 +193,72 @@ impl Platform {
     }
 }
 
+/// `antiphon queue serve`; killed when it is dropped.
+pub(crate) struct SqsServer {
+    child: Child,
+    pub(crate) address: String,
+    _stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl Drop for SqsServer {
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        self.child.kill().unwrap_or_default();
+        self.child.wait().map(drop).unwrap_or_default();
+    }
+}
+
+impl SqsServer {
+    /// Starts one on a folder and a free port, and waits until it listens.
+    pub(crate) fn start(data: &Path) -> Self {
+        Self::start_at(data, "127.0.0.1:0")
+    }
+
+    /// The same at an address.
+    pub(crate) fn start_at(data: &Path, listen: &str) -> Self {
+        let mut command = antiphon();
+        command.args(["queue", "serve", "--listen", listen, "--disk-free-min", "0", "--data"]).arg(data);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut greeting = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut greeting).unwrap();
+        let address = greeting.trim().strip_prefix("antiphon's SQS is at http://");
+        let address = address.unwrap_or_else(|| panic!("it greets with {greeting:?}")).to_owned();
+        Self { child, address, _stdout: stdout }
+    }
+
+    /// Kills it with SIGKILL, and starts it again on the same folder and port.
+    pub(crate) fn kill_and_restart(mut self, data: &Path) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        Self::start_at(data, &self.address)
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap()
+    }
+
+    /// Calls an operation of SQS; the status and the answer.
+    pub(crate) fn call(&self, operation: &str, body: &Value) -> (u16, Value) {
+        let (body, address) = (body.to_string(), &self.address);
+        let length = body.len();
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/x-amz-json-1.0\r\n\
+             x-amz-target: AmazonSQS.{operation}\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(ANSWER_MAX)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = Answer::parse(&answer).unwrap();
+        (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
+    }
+}
+
 /// What came back.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -219,6 +285,17 @@ impl Answer {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
+}
+
+/// Asks whatever answers at an address.
+pub(crate) fn get(address: &str, path: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(ANSWER_MAX)).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    Answer::parse(&answer).unwrap()
 }
 
 /// Runs a command to its end, which is an error when it does not come.

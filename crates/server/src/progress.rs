@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::time::Instant;
 
-use super::numbers::{grouped, rate};
+use crate::numbers::{grouped, rate};
 
 /// Between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -16,7 +16,7 @@ const BAR: &str = "{prefix:>9} {wide_bar} {human_pos}/{human_len} {rate:>9} {eta
 
 /// The progress of one phase; it ends with a line when this is dropped.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     what: &'static str,
     started: Instant,
     /// Hidden where standard error is no terminal.
@@ -26,7 +26,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn start(what: &'static str, total: usize) -> Self {
+    pub(crate) fn start(what: &'static str, total: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let total = u64::try_from(total).unwrap_or(u64::MAX);
@@ -41,26 +41,26 @@ impl Progress {
     }
 
     /// So many more are done.
-    pub(super) fn add(&self, done: u64) {
+    pub(crate) fn add(&self, done: u64) {
         self.bar.inc(done);
         self.print_now_and_then();
     }
 
     /// So many are done.
-    pub(super) fn set_at(&self, done: usize) {
+    pub(crate) fn set_at(&self, done: usize) {
         self.bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
         self.print_now_and_then();
     }
 
     /// So many are done of so many, where both may change.
-    pub(super) fn set(&self, done: u64, total: u64) {
+    pub(crate) fn set(&self, done: u64, total: u64) {
         self.bar.set_length(total);
         self.bar.set_position(done);
         self.print_now_and_then();
     }
 
     /// Since the start of this phase.
-    pub(super) fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
@@ -91,6 +91,6 @@ impl Drop for Progress {
 }
 
 /// Prints a line between bars.
-pub(super) fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }

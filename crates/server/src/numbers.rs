@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `71765` as `71,765`.
-pub(super) fn grouped(number: impl Into<i128>) -> String {
+pub(crate) fn grouped(number: impl Into<i128>) -> String {
     let number: i128 = number.into();
     let digits = number.unsigned_abs().to_string();
     let mut text = String::from(if number < 0 { "-" } else { "" });
@@ -17,18 +17,18 @@ pub(super) fn grouped(number: impl Into<i128>) -> String {
 }
 
 /// So many of something: `1 part`, `1,000 parts`.
-pub(super) fn several(count: usize, one: &str) -> String {
+pub(crate) fn several(count: usize, one: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {one}{plural}", grouped(wide(count)))
 }
 
 /// A count of things in memory, which all fit.
-pub(super) fn wide(count: usize) -> i128 {
+pub(crate) fn wide(count: usize) -> i128 {
     i128::try_from(count).unwrap_or(i128::MAX)
 }
 
 /// So many a second, rounded down; 0 for no time.
-pub(super) fn rate(count: usize, time: Duration) -> u64 {
+pub(crate) fn rate(count: usize, time: Duration) -> u64 {
     let count = u128::try_from(count).unwrap_or(u128::MAX);
     let rate = count.saturating_mul(1_000_000).checked_div(time.as_micros()).unwrap_or_default();
     u64::try_from(rate).unwrap_or(u64::MAX)

@@ -1,0 +1,229 @@
+//! The platform over brokers of others: exact under faults and kills, in one process and in three.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests, where a panic is the verdict"
+)]
+#![cfg(any(feature = "kafka", feature = "nats", feature = "rabbitmq", feature = "sqs"))]
+
+mod common;
+
+use common::{Platform, antiphon, run};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::path::Path;
+
+/// A corpus of our own: threads of replies on a few parts.
+fn corpus(path: &Path, comments: usize) {
+    let mut lines = String::new();
+    for n in 0..comments {
+        let (part, author) = (n % 5, n % 23);
+        let reply =
+            if n >= 10 && n % 3 != 0 { format!(r#", "reply_to": "c{}""#, n - 5) } else { String::new() };
+        writeln!(lines, r#"{{"id": "c{n}", "part": "part-{part}", "author": "author {author}", "text": "comment {n}"{reply}}}"#).unwrap();
+    }
+    std::fs::write(path, lines).unwrap();
+}
+
+/// What a broker that is not installed means.
+#[cfg(any(feature = "kafka", feature = "nats", feature = "rabbitmq", feature = "sqs"))]
+fn started<T>(started: Result<T, testbed::StartError>) -> Option<T> {
+    match started {
+        Ok(broker) => Some(broker),
+        Err(testbed::StartError::Missing(missing)) if !testbed::needed_by_all() => {
+            println!("passed over: {missing}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A hostile replay with kills is exact, its books balance, and the dead are none.
+fn is_exact(url: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("corpus.ndjson"), folder.path().join("data"));
+    corpus(&file, 600);
+    let mut command = antiphon();
+    command.arg("replay").arg(&file).args(["--hostile", "7", "--kill", "--queue", url, "--data"]).arg(&data);
+    let (output, text) = run(&mut command);
+    println!("{text}");
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("exact: 5 parts, 600 posted"), "{text}");
+    assert!(!text.contains("(off in 0 parts)"), "the faults were played: {text}");
+
+    // Replay tells under which prefix it was.
+    let told = text.split("--queue '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+    let prefix = told.split("prefix=").nth(1).unwrap();
+    let sign = if url.contains('?') { '&' } else { '?' };
+    let prefixed = format!("{url}{sign}prefix={prefix}");
+    let (output, text) = run(antiphon().args(["queue", "audit", &prefixed, "--data"]).arg(&data));
+    println!("{text}");
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("balanced: sent = merged + dead + in flight"), "{text}");
+    let (output, text) = run(antiphon().args(["topics", "plan", &prefixed]));
+    assert!(output.status.success(), "serving made all that is needed: {text}");
+}
+
+/// The commands do with this broker what they do with the embedded one.
+fn has_its_commands(url: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let sign = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{sign}prefix=commands");
+    let call = |args: &[&str], more: &[&str]| {
+        let (output, text) = run(antiphon().args(args).arg(&url).args(more));
+        assert!(output.status.success(), "{args:?} {more:?}: {text}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (output, text) = run(antiphon().args(["topics", "plan", &url, "a/b/c"]));
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    call(&["topics", "apply"], &["a/b/c"]);
+    call(&["topics", "plan"], &["a/b/c"]);
+    let input = folder.path().join("in.ndjson");
+    let mut lines = String::new();
+    for n in 0..25 {
+        let line = json!({ "body": format!("body {n} é"), "attributes": { "n": n.to_string() } });
+        writeln!(lines, "{line}").unwrap();
+    }
+    std::fs::write(&input, lines + "{\"body_base64\":\"/wAB\"}\n").unwrap();
+    call(&["queue", "send"], &["a", "--file", input.to_str().unwrap()]);
+    let peeked = call(&["queue", "peek"], &["a/b/c", "--max", "3", "--json"]);
+    assert!((1..=3).contains(&peeked.lines().count()), "{peeked}");
+    let out = folder.path().join("out.ndjson");
+    call(&["queue", "drain"], &["a/b/c", "--wait", "5", "--out", out.to_str().unwrap()]);
+    let drained = std::fs::read_to_string(&out).unwrap();
+    let mut bodies: Vec<String> = drained
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|line| line["body"].as_str().or(line["body_base64"].as_str()).unwrap().to_owned())
+        .collect();
+    bodies.sort_unstable();
+    bodies.dedup();
+    assert_eq!(bodies.len(), 26, "{drained}");
+    let stat: Value = serde_json::from_str(&call(&["queue", "stat"], &["a/b/c", "--json"])).unwrap();
+    assert_eq!(stat["subscriptions"][0]["ready"], 0, "{stat}");
+    assert_eq!(
+        call(&["queue", "redrive"], &["a/b/c", "--json"]).trim(),
+        r#"{"subscription":"a/b/c","redriven":0}"#
+    );
+    call(&["queue", "bench"], &["--messages", "200", "--json"]);
+}
+
+/// Three processes on one data folder, each a service, hear each other through the broker; one is killed meanwhile.
+fn three_processes_converse(url: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let sign = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{sign}prefix=three");
+    let start =
+        |service: &[&str]| Platform::start(folder.path(), &[&["--empty", "--queue", &url], service].concat());
+    // Begins the folder with its keys.
+    assert!(start(&[]).stop().success());
+    let (users, stories, comments) = (start(&["users"]), start(&["stories"]), start(&["comments"]));
+    let (user, token) = users.user("Orla");
+    let part = stories.part(&token);
+    let path = format!("/v1/parts/{part}/comments");
+    let post = |platform: &Platform, key: &str| {
+        for _ in 0..600 {
+            let answer = platform.send("POST", &path, Some(&token), key, Some(json!({ "text": "a" })));
+            // Until Comments has heard of the part, and of the key that signs tokens.
+            if answer.status == 201 {
+                return;
+            }
+            assert!([401, 404, 503].contains(&answer.status), "{}", answer.body);
+            std::thread::park_timeout(std::time::Duration::from_millis(50));
+        }
+        panic!("comments has not heard of the part: {}", comments_status(platform));
+    };
+    post(&comments, "one");
+    post(&comments, "two");
+    until(&stories, &part, 2);
+    // Killed with SIGKILL, and back: what it announces arrives all the same.
+    drop(comments);
+    let comments = start(&["comments"]);
+    post(&comments, "three");
+    until(&stories, &part, 3);
+    assert_eq!(stories.get(&format!("/v1/parts/{part}"))["author"]["name"], "Orla");
+    let renamed =
+        users.send("PATCH", &format!("/v1/users/{user}"), Some(&token), "", Some(json!({ "name": "Órla" })));
+    assert_eq!(renamed.status, 200, "{}", renamed.body);
+    for _ in 0..600 {
+        if comments.get(&path)["items"][0]["author"]["name"] == "Órla" {
+            break;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(comments.get(&path)["items"][0]["author"]["name"], "Órla");
+    let status = comments.get("/status");
+    let shown = url.replace("guest:guest@", "guest:***@");
+    assert_eq!((&status["queue"]["connected"], &status["queue"]["url"]), (&json!(true), &json!(shown)));
+    for platform in [users, stories, comments] {
+        assert!(platform.stop().success());
+    }
+    let (output, text) = run(antiphon().args(["queue", "audit", &url, "--data"]).arg(folder.path()));
+    println!("{text}");
+    assert!(output.status.success(), "{text}");
+}
+
+fn comments_status(platform: &Platform) -> Value {
+    platform.get("/status")
+}
+
+/// Waits until Stories shows so many comments.
+fn until(stories: &Platform, part: &str, comments: u64) {
+    let shown = || stories.get(&format!("/v1/parts/{part}"))["counts"]["comments"]["count"].clone();
+    for _ in 0..600 {
+        if shown() == comments {
+            return;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+    panic!("stories shows {}, not {comments}: {}", shown(), stories.get("/status"));
+}
+
+/// All of it, one after the other: the brokers are small, and so is the machine.
+fn carries_the_platform(url: &str) {
+    has_its_commands(url);
+    three_processes_converse(url);
+    is_exact(url);
+}
+
+#[cfg(feature = "nats")]
+#[tokio::test(flavor = "multi_thread")]
+async fn nats_carries_the_platform() {
+    let Some(broker) = started(testbed::Nats::start().await) else { return };
+    let url = format!("nats://{}", broker.address());
+    tokio::task::spawn_blocking(move || carries_the_platform(&url)).await.unwrap();
+}
+
+#[cfg(feature = "rabbitmq")]
+#[tokio::test(flavor = "multi_thread")]
+async fn rabbitmq_carries_the_platform() {
+    let Some(broker) = started(testbed::RabbitMq::start().await) else { return };
+    let url = format!("amqp://guest:guest@{}/%2f", broker.address());
+    tokio::task::spawn_blocking(move || carries_the_platform(&url)).await.unwrap();
+}
+
+#[cfg(feature = "kafka")]
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_carries_the_platform() {
+    let Some(broker) = started(testbed::Tansu::start(testbed::Storage::Memory).await) else { return };
+    let url = format!("kafka://{}", broker.address());
+    tokio::task::spawn_blocking(move || carries_the_platform(&url)).await.unwrap();
+}
+
+#[cfg(feature = "sqs")]
+#[tokio::test(flavor = "multi_thread")]
+async fn sqs_with_sns_carries_the_platform() {
+    let Some(broker) = started(testbed::Ministack::start().await) else { return };
+    let url = format!("sqs+http://{}?fanout=sns", broker.address());
+    tokio::task::spawn_blocking(move || carries_the_platform(&url)).await.unwrap();
+}
+
+#[cfg(feature = "sqs")]
+#[test]
+fn our_own_sqs_carries_the_platform() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = common::SqsServer::start(&folder.path().join("queue"));
+    carries_the_platform(&format!("sqs+http://{}", queue.address));
+    assert!(queue.stop().success(), "SIGTERM drains and exits 0");
+}
