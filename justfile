@@ -28,7 +28,6 @@ features:
     cargo check -p antiphon-store --no-default-features
     cargo check -p antiphon-store --no-default-features --features conformance
     cargo check -p antiphon-queue --no-default-features
-    cargo check -p antiphon-queue --no-default-features --features conformance
     cargo check -p antiphon-queue --no-default-features --features embedded
 
 # The modules of the pages.
