@@ -40,7 +40,7 @@ impl Target {
         let authority = |host: &str| {
             let (host, port) = host_and_port(host)
                 .ok_or_else(|| QueueError::Refused(format!("{url}: {host:?} is no HOST or HOST:PORT")))?;
-            Ok(AMQPAuthority {
+            Ok::<_, QueueError>(AMQPAuthority {
                 userinfo: AMQPUserInfo {
                     username: url.user().unwrap_or(USER).to_owned(),
                     password: url
