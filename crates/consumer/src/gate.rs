@@ -135,13 +135,13 @@ impl Gate {
     }
 
     /// Another hand on the gate.
-    pub(crate) fn hold(&self) -> Hold {
+    pub(crate) fn hold(self) -> Hold {
         let mut id = 0;
         self.0.send_modify(|states| {
             id = states.next_hold;
             states.next_hold += 1;
         });
-        Hold { gate: self.clone(), id }
+        Hold { gate: self, id }
     }
 
     fn set(&self, state: State) {
@@ -160,7 +160,9 @@ impl Hold {
     /// Holds pumps back until then, and lets them hold no more than `most` messages afterwards.
     pub(crate) fn close_then_narrow(&self, until: Instant, most: usize) {
         let state = State::Closed { until: Some(until), then: most.max(1) };
-        self.gate.0.send_modify(|states| drop(states.holds.insert(self.id, state)));
+        self.gate.0.send_modify(|states| {
+            states.holds.insert(self.id, state);
+        });
     }
 
     /// Holds nothing back.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// As good as never: what is waited for longer is waited for this long.
-const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+const FAR: Duration = Duration::from_hours(30 * 365 * 24);
 
 /// `by` after `at`. [`Duration::MAX`], by which people mean *never*, is beyond what an [`Instant`] can hold, and adding it
 /// would panic.

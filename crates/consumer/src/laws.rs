@@ -90,6 +90,9 @@ pub enum Law {
     Cancellation,
     /// Deliveries at the same time change something.
     Concurrency,
+    /// A delivery to another handler of the same world changes something: what the first one remembered is lost in a
+    /// restart, and unknown to other processes.
+    Restart,
     /// A message is never done: it fails each time.
     Progress,
 }
@@ -101,6 +104,7 @@ impl fmt::Display for Law {
             Self::Commutativity => "not commutative",
             Self::Cancellation => "not safe to drop",
             Self::Concurrency => "not safe to run at the same time",
+            Self::Restart => "not safe to restart",
             Self::Progress => "never done",
         })
     }
@@ -110,7 +114,7 @@ impl fmt::Display for Law {
 ///
 /// A schedule is written as the places of the messages in the order of their delivery, from 0: `1, 0, 1` delivers the
 /// second, the first, and the second again. `(0 | 1)` delivers two at the same time, `1~2` is dropped when it awaits for
-/// the second time.
+/// the second time, `1'` goes to another process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Broken<S> {
@@ -148,9 +152,9 @@ impl<S: fmt::Debug> std::error::Error for Broken<S> {}
 /// Runs a handler on `messages` under `schedules` schedules, and tells whether any of them ends in another state than the
 /// plain one does: each message once, in the order given.
 ///
-/// `world` makes what the handler changes, afresh for each run; `handler` makes the handler of a world; `state` reads what
-/// is to be compared. In a schedule messages come in any order, some of them again, some at the same time (interleaved at
-/// their awaits in an order that the seed decides), and some are dropped at an await and come again, as happens when a
+/// `world` makes what the handler changes, afresh for each run; `handler` makes a handler of a world, of which there may be
+/// two at a time, as in two processes that share nothing else; `state` reads what is to be compared. In a schedule messages come in any order, some of them again, some at the same time (interleaved at
+/// their awaits in an order that the seed decides), some in another process or after a restart, and some are dropped at an await and come again, as happens when a
 /// lease is lost. What fails with [`Retry`](crate::HandlerError::Retry) comes again until it is done; what is poison, or
 /// panics for good, is told by the state.
 ///
@@ -184,7 +188,8 @@ pub async fn check_seed<W, H: Handler, S: PartialEq + fmt::Debug>(
 ) -> Result<u64, Broken<S>> {
     let run = async |schedule: &Schedule| {
         let world = world();
-        let done = play(&handler(&world), messages, schedule, seed).await;
+        let there = schedule.goes_elsewhere().then(|| handler(&world));
+        let done = play(&handler(&world), there.as_ref(), messages, schedule, seed).await;
         (done, state(&world).await)
     };
     let compare = async |schedule: &Schedule| {
@@ -209,7 +214,10 @@ pub async fn check_seed<W, H: Handler, S: PartialEq + fmt::Debug>(
             if runs > SHRINK_RUNS_MAX {
                 break 'smaller;
             }
-            if let Some(found) = compare(&candidate).await {
+            // With fewer messages one may never be done, for want of another: that is not what was found.
+            if let Some(found) = compare(&candidate).await
+                && found.error.is_some() == broken.error.is_some()
+            {
                 (schedule, broken) = (candidate, found);
                 continue 'smaller;
             }

@@ -2,6 +2,7 @@
 //!
 //! | layer | does | in batches |
 //! |---|---|---|
+//! | [`SnsUnwrap`] | takes messages out of SNS notifications, with the attributes that layers inside of it read | yes |
 //! | [`Correlate`] | W3C trace context and correlation id, into the context and a span | contexts only |
 //! | [`Trace`] | a span for each call, and a line for each failure | yes |
 //! | [`Metrics`] | outcomes, durations, ages | yes |
@@ -13,7 +14,6 @@
 //! | [`Throttle`] | so many per time | no |
 //! | [`Timeout`] | no longer than that | yes |
 //! | [`Classify`] | tells by the error whether to try again | yes |
-//! | [`SnsUnwrap`] | takes messages out of SNS notifications | yes |
 //! | [`Duplicate`] | runs the handler twice, to find what cannot bear it | no |
 //! | [`TowerLayer`] | any layer of tower's | no |
 //!
@@ -92,7 +92,7 @@ pub use duplicate::{Duplicate, DuplicateHandler};
 pub use metrics::{Metrics, MetricsHandler};
 pub use retry::{Retry, RetryHandler};
 pub use sns::{SNS_SUBJECT, SnsUnwrap, SnsUnwrapHandler};
-pub use throttle::{Throttle, ThrottleHandler};
+pub use throttle::{Throttle, ThrottleHandler, Throttled};
 pub use timeout::{Timeout, TimeoutError, TimeoutHandler};
 pub use tower::{HandlerService, TowerLayer};
 pub use trace::{Trace, TraceHandler};

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use lattice::{Lattice, Map};
 use queue::Message;
 
-use crate::{BatchHandler, BoxError, Context, Handler, HandlerError, Request};
+use crate::{BatchHandler, BoxError, Chain, Context, Handler, HandlerError, PoisonError, Request};
 
 /// Rows of lattice states, into which a [`merge_handler`] joins what it hears.
 ///
@@ -65,7 +65,7 @@ impl<K: Ord + Clone, V: Lattice> MemoryTable<K, V> {
     }
 
     fn rows(&self) -> MutexGuard<'_, Map<K, V>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -150,7 +150,7 @@ where
     }
 }
 
-/// One call of the table for all that decode.
+/// One call of the table for all that decode. If the table calls them poison, one call for each, to find which one is.
 impl<K, V, T, D, E> BatchHandler for MergeHandler<T, D, K, V>
 where
     K: Send,
@@ -165,11 +165,15 @@ where
             .iter()
             .map(|item| decoded(&self.decode, &item.message).map(|more| deltas.extend(more)))
             .collect();
-        if let Err(error) = self.table.join(deltas).await {
-            let why = crate::error::Chain(&*error).to_string();
-            for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
-                *answer = Err(HandlerError::retry(why.clone()));
-            }
+        let Err(error) = self.table.join(deltas).await else { return answers };
+        let is_poison = error.is::<PoisonError>();
+        let why = Chain(&*error).to_string();
+        for (answer, item) in answers.iter_mut().zip(batch).filter(|(answer, _)| answer.is_ok()) {
+            *answer = if is_poison {
+                self.handle(&item.message, &item.context).await
+            } else {
+                Err(HandlerError::retry(why.clone()))
+            };
         }
         answers
     }

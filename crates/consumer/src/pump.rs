@@ -38,6 +38,7 @@ pub use flight::Gauge;
 pub use meter::RATE_WINDOW;
 pub use summary::Summary;
 
+use ack::{CALL_MAX, within};
 use builder::Config;
 use flight::Flight;
 use meter::Meter;
@@ -293,7 +294,10 @@ impl Pump {
             return;
         }
         let receiver = Arc::clone(&self.receiver);
-        self.receiving = Some(Box::pin(async move { receiver.receive(max, wait).await }));
+        // It owes an answer within the wait. A pump that trusted in that would stop for ever, and say nothing.
+        let limit = wait + CALL_MAX;
+        self.receiving =
+            Some(Box::pin(async move { within(limit, receiver.receive(max, wait)).await.flatten() }));
     }
 
     /// When the loop has something to do though nothing happened.

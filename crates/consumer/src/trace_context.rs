@@ -256,11 +256,15 @@ mod tests {
         assert_eq!(of(GOOD, "rojo=00f067aa0ba902b7, congo@eu=t61rcWkgMzE,"), (true, true));
         assert_eq!(of("nonsense", "rojo=1"), (false, false), "without its parent the state means nothing");
         let many: Vec<_> = (0..33).map(|n| format!("k{n}=v")).collect();
-        for state in ["", "no value", "UPPER=1", "=1", "a=", "a=b=c", "a=\u{7}", &many.join(",")] {
+        for state in
+            ["", "no value", "UPPER=1", "=1", "a=", "a=b=c", "a=\u{7}", "a=1\r\n,b=2", &many.join(",")]
+        {
             assert_eq!(of(GOOD, state), (true, false), "{state:?}");
         }
         let long = Message::new("").with_attribute(CORRELATION_ID, "x".repeat(CORRELATION_ID_BYTES_MAX + 1));
         assert_eq!(Origin::of(&long), Origin::default());
+        let smuggling = Message::new("").with_attribute(CORRELATION_ID, "1\r\nevil: 2");
+        assert_eq!(Origin::of(&smuggling), Origin::default());
     }
 
     #[test]

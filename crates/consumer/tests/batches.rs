@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use antiphon_consumer::layers::{CatchPanic, DeadLetterAfter, Metrics, Retry, Timeout, Trace};
 use antiphon_consumer::{
-    BatchHandler, CancelReason, Context, DefaultStack, Each, HandlerError, Layer, Pump, Request, batch_fn,
-    handler_fn, layers,
+    BatchHandler, CancelReason, CancelSource, Context, DefaultStack, Each, HandlerError, Layer, Pump,
+    Request, batch_fn, fail_all, handler_fn, layers,
 };
 use common::{LEASE, Trouble, subscription, text, world};
 use queue::{Message, Queue};
@@ -261,4 +261,33 @@ async fn the_layers_are_for_batches_too() {
     }));
     let answers = single.handle_batch(&batch(1)).await;
     assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_tried_again_in_place_is_never_an_empty_batch() {
+    let sizes = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&sizes);
+    let handler = Retry::new(1).layer(batch_fn(move |batch: Batch| {
+        log.lock().unwrap().push(batch.len());
+        async move { fail_all(&batch, "down") }
+    }));
+    let (source, token) = CancelSource::new();
+    let context = Context::new(subscription()).with_cancellation(token);
+    let batch = [Request { message: Message::new("a"), context }];
+    let (answers, ()) = tokio::join!(handler.handle_batch(&batch), async {
+        tokio::task::yield_now().await;
+        source.cancel(CancelReason::LeaseLost);
+    });
+    assert_eq!((answers.len(), sizes.lock().unwrap().as_slice()), (1, [1].as_slice()));
+}
+
+#[tokio::test]
+async fn of_each_only_the_one_that_panics_fails() {
+    let each = Each(handler_fn(|message: Message, _| async move {
+        if text(&message) == "b" { panic!("b is too much") } else { Ok(()) }
+    }));
+    let context = Context::new(subscription());
+    let batch = ["a", "b", "c"].map(|body| Request { message: Message::new(body), context: context.clone() });
+    let answers = CatchPanic.layer(each).handle_batch(&batch).await;
+    assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
 }

@@ -1,13 +1,19 @@
 //! The law check finds what is wrong with handlers, and finds nothing wrong with merges.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test, its helpers included, fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test, its helpers included, fails by panicking"
+)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use antiphon_consumer::laws::{Broken, Law, check_handler, check_seed};
 use antiphon_consumer::{
-    BoxError, Context, Handler, HandlerError, MemoryTable, Table, handler_fn, merge_handler,
+    BatchHandler, BoxError, Context, Handler, HandlerError, MemoryTable, PoisonError, Request, Table,
+    handler_fn, merge_handler,
 };
 use lattice::{GSet, Lattice, Max};
 use queue::Message;
@@ -197,7 +203,6 @@ async fn a_merge_passes_with_a_table_that_fails_and_waits() {
 
 #[tokio::test]
 async fn what_does_not_decode_is_poison_in_one_and_in_a_batch() {
-    use antiphon_consumer::{BatchHandler, Request};
     let table = MemoryTable::<u64, Max<u64>>::new();
     let handler =
         merge_handler(table.clone(), |message: &Message| number(message).map(|n| vec![(0, Max(n))]));
@@ -208,4 +213,86 @@ async fn what_does_not_decode_is_poison_in_one_and_in_a_batch() {
     let answers: Vec<bool> = handler.handle_batch(&batch).await.iter().map(Result::is_ok).collect();
     assert_eq!(answers, [true, false, true]);
     assert_eq!(table.get(&0), Max(7));
+}
+
+#[tokio::test]
+async fn what_only_one_process_remembers_is_not_safe_to_restart() {
+    // Deduplication in the memory of the process.
+    let broken = found::<u32, _, _>(4, |count| {
+        let seen = Cell::<GSet<u64>>::default();
+        handler_fn(move |message: Message, _| {
+            if number(&message).is_ok_and(|number| seen.lock().unwrap().join(GSet::of(number))) {
+                *count.lock().unwrap() += 1;
+            }
+            async { Ok(()) }
+        })
+    })
+    .await
+    .unwrap();
+    assert_eq!(broken.law, Law::Restart, "{broken}");
+    let message = &broken.plain;
+    let either = [format!("{message}, {message}'"), format!("{message}', {message}")];
+    assert!(either.contains(&broken.schedule), "{broken}");
+}
+
+/// Adds a message to a set, in which the next one must be before it.
+fn add_after_its_parent(
+    message: &Message,
+    set: &Cell<(GSet<u64>, u32)>,
+    last: u64,
+) -> Result<u64, HandlerError> {
+    let number = number(message)?;
+    let mut set = set.lock().unwrap();
+    if number < last && !set.0.contains(&(number + 1)) {
+        return Err(HandlerError::retry("its parent is not there yet"));
+    }
+    set.0.join(GSet::of(number));
+    Ok(number)
+}
+
+#[tokio::test]
+async fn messages_that_wait_for_others_are_done_in_the_end() {
+    let broken = found(22, |set| {
+        handler_fn(move |message: Message, _| {
+            let added = add_after_its_parent(&message, &set, 21).map(drop);
+            async { added }
+        })
+    });
+    assert_eq!(broken.await, None);
+    // What is wrong with such a handler is told, and not that a message alone is never done.
+    let broken = found(4, |set: Cell<(GSet<u64>, u32)>| {
+        handler_fn(move |message: Message, _| {
+            let added = add_after_its_parent(&message, &set, 3);
+            if matches!(added, Ok(0)) {
+                set.lock().unwrap().1 += 1;
+            }
+            async { added.map(drop) }
+        })
+    });
+    assert_eq!(broken.await.unwrap().law, Law::Idempotence);
+}
+
+/// Refuses a row.
+struct Picky(MemoryTable<u64, Max<u64>>);
+
+impl Table<u64, Max<u64>> for Picky {
+    async fn join(&self, deltas: Vec<(u64, Max<u64>)>) -> Result<(), BoxError> {
+        if deltas.iter().any(|(key, _)| *key == 1) {
+            return Err(PoisonError { reason: "no row 1".into() }.into());
+        }
+        self.0.join(deltas).await
+    }
+}
+
+#[tokio::test]
+async fn of_a_batch_only_what_the_table_calls_poison_is() {
+    let table = MemoryTable::new();
+    let handler =
+        merge_handler(Picky(table.clone()), |message: &Message| number(message).map(|n| vec![(n, Max(n))]));
+    let context = Context::new("topic/service/site".parse().unwrap());
+    let batch = ["0", "1", "2"].map(|body| Request { message: Message::new(body), context: context.clone() });
+    let answers = handler.handle_batch(&batch).await;
+    assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    assert!(matches!(&answers[1], Err(HandlerError::Poison { reason }) if reason == "no row 1"));
+    assert_eq!(table.get(&2), Max(2));
 }

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use antiphon_consumer::layers::{
-    Circuit, CircuitBreaker, CircuitOpen, Class, Classify, Correlate, Duplicate, Retry, SNS_SUBJECT,
-    SnsUnwrap, Throttle, Timeout, TowerLayer,
+    CatchPanic, Circuit, CircuitBreaker, CircuitOpen, Class, Classify, Correlate, DeadLetterAfter, Duplicate,
+    Retry, SNS_SUBJECT, SnsUnwrap, Throttle, Timeout, TowerLayer,
 };
 use antiphon_consumer::{
     CancelReason, CancelSource, Context, Gate, Handler, HandlerError, Layer, Origin, PropertyRouter, Pump,
@@ -370,4 +370,60 @@ async fn routes_on_any_property() {
     assert!(
         matches!(answer, Err(HandlerError::Poison { reason }) if reason.contains("expected u8 at line 1"))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn panics_open_the_circuit_wherever_they_are_caught() {
+    let down = handler_fn(|_: Message, _| async { panic!("no connection") });
+    let breaker = CircuitBreaker::new().failures(3).open_for(SECOND);
+    let handler = layers![CatchPanic, breaker.clone()].layer(down);
+    for _ in 0..3 {
+        assert_eq!(breaker.circuit(), Circuit::Closed);
+        handled(&handler, "a").await.unwrap_err();
+    }
+    let until = Instant::now() + SECOND;
+    assert_eq!(breaker.circuit(), Circuit::Open { until });
+    sleep(SECOND).await;
+    handled(&handler, "a").await.unwrap_err();
+    assert_eq!(breaker.circuit(), Circuit::Open { until: until + SECOND }, "a probe that panics has failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_a_gate_lifts_only_what_it_laid_on() {
+    let gate = Gate::new();
+    let [first, second] =
+        [1, 3].map(|seconds| CircuitBreaker::new().failures(1).open_for(SECOND * seconds).gate(gate.clone()));
+    let [one, other] = [first.clone(), second.clone()].map(|breaker| breaker.layer(handler_fn(obey)));
+    gate.close();
+    for handler in [&one, &other] {
+        handled(handler, "fail").await.unwrap_err();
+    }
+    sleep(SECOND * 2).await;
+    handled(&one, "ok").await.unwrap();
+    assert_eq!(first.circuit(), Circuit::Closed);
+    gate.open();
+    assert!(!gate.is_open(), "the other circuit is open still");
+    gate.close();
+    sleep(SECOND * 2).await;
+    handled(&other, "ok").await.unwrap();
+    assert!(!gate.is_open(), "an operator closed it");
+    gate.open();
+    assert!(gate.is_open());
+    handled(&one, "fail").await.unwrap_err();
+    assert!(!gate.is_open());
+    drop((first, one));
+    assert!(gate.is_open(), "a breaker that is gone holds nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_turned_away_untried_is_not_given_up() {
+    let stack = layers![DeadLetterAfter::new(1), CircuitBreaker::new().failures(1)];
+    let handler = stack.layer(handler_fn(obey));
+    assert!(matches!(handled(&handler, "fail").await, Err(HandlerError::Poison { .. })), "it was tried");
+    assert!(is_open(&handled(&handler, "ok").await).is_some(), "an outage is no fault of this message");
+
+    let stack = layers![DeadLetterAfter::new(1), Timeout::new(SECOND), Throttle::new(1, SECOND * 10)];
+    let handler = stack.layer(handler_fn(obey));
+    handled(&handler, "ok").await.unwrap();
+    assert!(matches!(handled(&handler, "ok").await, Err(HandlerError::Retry { after: Some(_), .. })));
 }

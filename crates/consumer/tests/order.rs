@@ -12,9 +12,9 @@ mod common;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use antiphon_consumer::{Backoff, Context, HandlerError, Pump, handler_fn};
+use antiphon_consumer::{Backoff, BoxError, Context, DeadLetters, HandlerError, Kept, Pump, handler_fn};
 use common::{LEASE, Trouble, subscription, text, world};
-use queue::{Message, Queue};
+use queue::{BoxFuture, Delivery, Message, Queue};
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -192,4 +192,35 @@ async fn a_key_function_that_panics_gives_its_message_back() {
     let summary = pump.run(sleep(SECOND)).await;
     assert_eq!((summary.acked, summary.retried), (1, 1), "{summary:?}");
     assert_eq!(world.queue.subscriptions().await.unwrap()[0].1.delayed, 1, "nothing is lost");
+}
+
+/// Keeps nothing.
+#[derive(Debug)]
+struct Full;
+
+impl DeadLetters for Full {
+    fn keep<'a>(&'a self, _: &'a Delivery, _: &'a str) -> BoxFuture<'a, Result<Kept, BoxError>> {
+        Box::pin(async { Err("no room for dead letters".into()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn poison_that_cannot_be_kept_is_not_overtaken() {
+    let world = world().await;
+    world.publish(["a1", "a2"]).await;
+    let log = Log::default();
+    let seen = Arc::clone(&log);
+    let handler = handler_fn(move |message: Message, context: Context| {
+        let seen = Arc::clone(&seen);
+        async move {
+            if text(&message) == "a1" && context.receive_count == 1 {
+                return Err(HandlerError::poison("not yet understood"));
+            }
+            seen.lock().unwrap().push((Duration::ZERO, text(&message)));
+            Ok(())
+        }
+    });
+    let pump = Pump::builder(world.receiver(), handler).ordered_by(key).dead_letters(Full).build();
+    assert_eq!(pump.run(sleep(SECOND * 60)).await.acked, 2);
+    assert_eq!(names(&log), ["a1", "a2"]);
 }

@@ -178,11 +178,13 @@ pub(super) struct Log {
     bytes: u64,
     /// There is a piece of a record behind them.
     is_torn: bool,
+    /// Its folder, until the file's place in it is synced too.
+    unsynced: Option<File>,
 }
 
 impl Log {
     /// Makes the file at `path` hold `books` and nothing else: writes another one beside it and puts it in its place, so
-    /// that a crash leaves one of the two.
+    /// that a crash leaves one of the two. After an error it is the one that was there.
     pub(super) fn rewrite(path: &Path, books: &Books) -> Result<Self, LedgerError> {
         let beside = path.with_extension("new");
         let failed = |action| LedgerError::io(&beside, action);
@@ -193,16 +195,18 @@ impl Log {
         }
         file.write_all(&bytes).map_err(failed("write it"))?;
         file.sync_all().map_err(failed("sync it"))?;
+        // Opened before it is in its place: nothing may fail after that, or whoever goes on with the file that was there
+        // before writes where nobody will look.
+        let file = OpenOptions::new().append(true).open(&beside).map_err(failed("open it"))?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = File::open(folder).map_err(LedgerError::io(folder, "open the folder"))?;
         std::fs::rename(&beside, path).map_err(LedgerError::io(path, "replace it"))?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(LedgerError::io(folder, "sync the folder"))?;
-        let file = OpenOptions::new().append(true).open(path).map_err(LedgerError::io(path, "open it"))?;
         Ok(Self {
             path: path.to_owned(),
             file,
             bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             is_torn: false,
+            unsynced: Some(folder),
         })
     }
 
@@ -240,12 +244,22 @@ impl Log {
     fn append_record(&mut self, record: &[u8]) -> Result<(), LedgerError> {
         self.cut()?;
         self.is_torn = true;
-        if let Err(error) = self.file.write_all(record).and_then(|()| self.file.sync_data()) {
+        if let Err(error) = self.write_synced(record) {
             self.cut()?;
             return Err(LedgerError::io(&self.path, "append to it")(error));
         }
         self.is_torn = false;
         self.bytes += u64::try_from(record.len()).unwrap_or_default();
+        Ok(())
+    }
+
+    fn write_synced(&mut self, record: &[u8]) -> io::Result<()> {
+        self.file.write_all(record)?;
+        self.file.sync_data()?;
+        if let Some(folder) = &self.unsynced {
+            folder.sync_all()?;
+            self.unsynced = None;
+        }
         Ok(())
     }
 

@@ -1,9 +1,8 @@
+use futures_util::future::join_all;
 use metrics::counter;
 use queue::Message;
 
 use super::{Ledger, dot_of};
-use futures_util::future::join_all;
-
 use crate::batch::matched;
 use crate::{BatchHandler, Context, Handler, HandlerError, Layer, Request};
 

@@ -268,7 +268,7 @@ impl Open {
         self.log.append(&delta)?;
         self.books.join(delta);
         if self.log.bytes() >= REWRITE_BYTES_MIN.max(self.written.saturating_mul(REWRITE_FACTOR)) {
-            // It is noted, so a failure here is no error of the caller's: the file is tried again when it grew on.
+            // It is noted, so a failure here is no error of the caller's.
             match Log::rewrite(self.log.path(), &self.books) {
                 Ok(log) => {
                     self.written = log.bytes();
@@ -276,6 +276,8 @@ impl Open {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a ledger could not be made smaller; it goes on as it is");
+                    // Tried again when it has grown by half its size, not with every note.
+                    self.written = self.log.bytes().saturating_mul(3) / (2 * REWRITE_FACTOR);
                 }
             }
         }

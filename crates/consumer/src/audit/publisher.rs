@@ -9,7 +9,7 @@ use super::{AUDIT_ATTRIBUTE, Ledger, name};
 ///
 /// `Ok` means that the broker has the message **and** that the ledger knows. If the ledger cannot be written, messages
 /// that the broker has are answered with [`QueueError::Unavailable`]: whoever sends them again sends duplicates, under new
-/// dots, as after any answer that was lost. The attribute adds at most 49 bytes to a message, and replaces one of its
+/// dots, as after any answer that was lost. The attribute adds at most 50 bytes to a message, and replaces one of its
 /// name.
 #[derive(Debug, Clone)]
 pub struct AuditedPublisher {

@@ -11,18 +11,20 @@ use super::schedule::{Schedule, Step};
 use crate::layers::catching;
 use crate::{Context, Handler, HandlerError};
 
-/// How often a message that failed is delivered again, in all.
+/// How often what failed is delivered again, while nothing else gets done either.
 const DELIVERIES_MAX: u32 = 20;
 /// A delivery that takes longer is dropped, and made again.
 const DELIVERY_MAX: Duration = Duration::from_secs(30);
 
 type Handling<'a> = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + 'a>>;
 
-/// Delivers the messages as the schedule says, and again what was not done by then.
+/// Delivers the messages as the schedule says, and again what was not done by then: to `here`, and to `there` what goes to
+/// another process.
 ///
 /// Errors: why a message was never done.
-pub(super) async fn play(
-    handler: &impl Handler,
+pub(super) async fn play<H: Handler>(
+    here: &H,
+    there: Option<&H>,
     messages: &[Message],
     schedule: &Schedule,
     seed: u64,
@@ -41,6 +43,7 @@ pub(super) async fn play(
         }
         let calls = steps.iter().zip(&contexts).filter_map(|(step, context)| {
             let message = messages.get(step.message)?;
+            let handler = there.filter(|_| step.elsewhere).unwrap_or(here);
             Some(Call::new(*step, Box::pin(catching(async { handler.handle(message, context).await }))))
         });
         let round = Round { calls: calls.collect(), rng: rng.fork(), finished: Vec::new() };
@@ -52,26 +55,36 @@ pub(super) async fn play(
             }
         }
     }
-    let touched = |message: usize| schedule.0.iter().flatten().any(|step| step.message == message);
-    for (at, message) in messages.iter().enumerate() {
-        let mut last = String::new();
-        let (Some(done), Some(times)) = (done.get_mut(at), times.get_mut(at)) else { continue };
-        let most = times.saturating_add(DELIVERIES_MAX);
-        while touched(at) && !*done {
-            if *times >= most {
-                return Err(format!("message {at} failed {DELIVERIES_MAX} times, the last time: {last}"));
+    // One after another, again and again, since one may need another to be there.
+    let mut fruitless = 0;
+    loop {
+        let touched = |message: usize| schedule.0.iter().flatten().any(|step| step.message == message);
+        let mut last = None;
+        let mut any_done = false;
+        for (at, message) in messages.iter().enumerate().filter(|(at, _)| touched(*at)) {
+            let (Some(done), Some(times)) = (done.get_mut(at), times.get_mut(at)) else { continue };
+            if *done {
+                continue;
             }
             *times += 1;
             let context = context(*times);
-            let handling = catching(async { handler.handle(message, &context).await });
-            match tokio::time::timeout(DELIVERY_MAX, handling).await {
-                Ok(Err(error @ HandlerError::Retry { .. })) => last = error.to_string(),
-                Ok(_) => *done = true,
-                Err(_) => last = format!("no answer within {DELIVERY_MAX:?}"),
-            }
+            let handling = catching(async { here.handle(message, &context).await });
+            let why = match tokio::time::timeout(DELIVERY_MAX, handling).await {
+                Ok(Err(error @ HandlerError::Retry { .. })) => error.to_string(),
+                Ok(_) => {
+                    (*done, any_done) = (true, true);
+                    continue;
+                }
+                Err(_) => format!("no answer within {DELIVERY_MAX:?}"),
+            };
+            last = last.or(Some((at, why)));
+        }
+        let Some((at, why)) = last else { return Ok(()) };
+        fruitless = if any_done { 0 } else { fruitless + 1 };
+        if fruitless >= DELIVERIES_MAX {
+            return Err(format!("message {at} failed {DELIVERIES_MAX} times, the last time: {why}"));
         }
     }
-    Ok(())
 }
 
 fn subscription() -> Result<Subscription, String> {

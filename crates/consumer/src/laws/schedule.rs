@@ -16,6 +16,8 @@ pub(super) struct Step {
     pub(super) message: usize,
     /// It is dropped when it awaits for this time, counted from 1; 0: never.
     pub(super) cut: u32,
+    /// It goes to another handler of the same world: to another process, or to this one after a restart.
+    pub(super) elsewhere: bool,
 }
 
 /// Rounds, one after another; the deliveries of a round happen at the same time.
@@ -23,7 +25,7 @@ pub(super) struct Step {
 pub(super) struct Schedule(pub(super) Vec<Vec<Step>>);
 
 fn whole(message: usize) -> Step {
-    Step { message, cut: 0 }
+    Step { message, cut: 0, elsewhere: false }
 }
 
 impl Schedule {
@@ -46,10 +48,13 @@ impl Schedule {
                 steps.push(whole(message));
             }
             if rng.u8(..3) == 0 {
-                steps.push(Step { message, cut: rng.u32(1..=CUT_MAX) });
+                steps.push(Step { cut: rng.u32(1..=CUT_MAX), ..whole(message) });
             }
         }
         rng.shuffle(&mut steps);
+        for step in &mut steps {
+            step.elsewhere = rng.u8(..4) == 0;
+        }
         let mut rounds = Vec::new();
         while !steps.is_empty() {
             let together = if rng.u8(..5) < 3 { 1 } else { rng.usize(2..=TOGETHER_MAX) };
@@ -61,6 +66,11 @@ impl Schedule {
 
     fn steps(&self) -> impl Iterator<Item = Step> + '_ {
         self.0.iter().flatten().copied()
+    }
+
+    /// Whether anything goes to another process.
+    pub(super) fn goes_elsewhere(&self) -> bool {
+        self.steps().any(|step| step.elsewhere)
     }
 
     pub(super) fn deliveries(&self) -> u64 {
@@ -83,6 +93,8 @@ impl Schedule {
             Law::Cancellation
         } else if self.0.iter().any(|round| round.len() > 1) {
             Law::Concurrency
+        } else if self.goes_elsewhere() {
+            Law::Restart
         } else if times.values().any(|times| *times > 1) {
             Law::Idempotence
         } else {
@@ -91,8 +103,8 @@ impl Schedule {
     }
 
     /// Schedules that are a little smaller or plainer than this one, each with a whole delivery of each of its messages.
-    /// Every one has fewer deliveries, or fewer at the same time, or fewer cuts, or fewer out of order: so taking them
-    /// again and again comes to an end.
+    /// Every one has fewer deliveries, or fewer at the same time, or fewer elsewhere, or fewer cuts, or fewer out of order:
+    /// so taking them again and again comes to an end.
     pub(super) fn smaller(&self) -> Vec<Self> {
         let mut all = Vec::new();
         let messages: BTreeSet<usize> = self.steps().map(|step| step.message).collect();
@@ -108,17 +120,20 @@ impl Schedule {
             }
         }
         for (at, round) in self.0.iter().enumerate().filter(|(_, round)| round.len() > 1) {
-            let mut rounds = self.0.clone();
+            let (mut rounds, mut reversed) = (self.0.clone(), self.0.clone());
             rounds.splice(at..=at, round.iter().map(|step| vec![*step]));
-            all.push(Self(rounds));
+            reversed.splice(at..=at, round.iter().rev().map(|step| vec![*step]));
+            all.extend([Self(rounds), Self(reversed)]);
         }
-        for (cut, _) in places().filter(|(_, step)| step.cut > 0) {
+        let plainer = |place: usize, change: fn(&mut Step)| {
             let mut other = self.clone();
-            if let Some(step) = other.0.iter_mut().flatten().nth(cut) {
-                step.cut = 0;
-            }
-            all.push(other);
-        }
+            other.0.iter_mut().flatten().nth(place).map(change);
+            other
+        };
+        let elsewhere = places().filter(|(_, step)| step.elsewhere);
+        all.extend(elsewhere.map(|(at, _)| plainer(at, |step| step.elsewhere = false)));
+        let cut = places().filter(|(_, step)| step.cut > 0);
+        all.extend(cut.map(|(at, _)| plainer(at, |step| step.cut = 0)));
         for (at, pair) in self.0.windows(2).enumerate() {
             if let [first, second] = pair
                 && first.iter().map(|step| step.message).max() > second.iter().map(|step| step.message).max()
@@ -157,6 +172,9 @@ impl fmt::Display for Step {
         if self.cut > 0 {
             write!(f, "~{}", self.cut)?;
         }
+        if self.elsewhere {
+            f.write_str("'")?;
+        }
         Ok(())
     }
 }
@@ -185,13 +203,14 @@ mod tests {
             for seed in 0..200 {
                 let schedule = Schedule::of_seed(messages, seed);
                 for message in 0..messages {
-                    assert!(schedule.steps().any(|step| step == whole(message)), "{schedule}");
+                    let is_whole = |step: Step| step.message == message && step.cut == 0;
+                    assert!(schedule.steps().any(is_whole), "{schedule}");
                 }
                 assert_eq!(schedule, Schedule::of_seed(messages, seed));
                 for smaller in schedule.smaller() {
                     for message in smaller.steps().map(|step| step.message) {
                         assert!(
-                            smaller.steps().any(|step| step == whole(message)),
+                            smaller.steps().any(|step| step.message == message && step.cut == 0),
                             "{schedule} to {smaller}"
                         );
                     }

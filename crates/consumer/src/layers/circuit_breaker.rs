@@ -37,7 +37,8 @@ pub enum Circuit {
 /// While the circuit is open, messages that are there already are answered [`HandlerError::retry_after`] with the time
 /// that is left, and with a [`Gate`] the pump receives no others: give the same gate to both, always. After a while a few
 /// messages are let through; if all of them succeed the circuit closes, and if one fails it opens again. A failure is what
-/// is to be tried again, and a panic; poison is the fault of its message, and counts as success.
+/// is to be tried again, and a panic; poison is the fault of its message, and counts as success. A probe without an answer
+/// decides nothing, and keeps all others waiting: put a [`Timeout`](super::Timeout) inside.
 ///
 /// ```
 /// # use std::time::Duration;

@@ -8,7 +8,7 @@ use crate::{BatchHandler, Context, Handler, HandlerError, Layer, Request};
 /// attributes or the extensions of a `CloudEvent`), tells the handler in [`Context::origin`], and handles it inside a
 /// span `message` with the fields `trace_id`, `parent_id` and `correlation_id`, each if there is one.
 ///
-/// Put it outermost, so that what other layers log has the fields too. What is invalid is ignored, as the specification
+/// Put it outermost (but inside of [`SnsUnwrap`](super::SnsUnwrap)), so that what other layers log has the fields too. What is invalid is ignored, as the specification
 /// demands: a handler never fails for it. What the handler sends on gets the origin by [`Origin::put_on`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Correlate;

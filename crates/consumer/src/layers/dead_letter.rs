@@ -1,8 +1,10 @@
+use super::{CircuitOpen, Throttled};
 use crate::batch::matched;
 use crate::error::Chain;
-use crate::{BatchHandler, Context, Handler, HandlerError, Layer, Request};
+use crate::{BatchHandler, BoxError, Context, Handler, HandlerError, Layer, Request};
 
-/// Gives a message up after `n` receives: the failure of the last one becomes poison, with its reason.
+/// Gives a message up after `n` receives: the failure of the last one becomes poison, with its reason. What a
+/// [`CircuitBreaker`](super::CircuitBreaker) or a [`Throttle`](super::Throttle) turned away was not tried, and is not given up.
 ///
 /// Not in the default stack, since a broker that is down for an hour makes every message fail for an hour. A handler that
 /// asks for it says that after `n` tries the message is to blame.
@@ -33,10 +35,17 @@ pub struct DeadLetterAfterHandler<H> {
     receives_max: u32,
 }
 
+/// What a layer turned away is not to blame.
+fn was_tried(source: &BoxError) -> bool {
+    !source.is::<CircuitOpen>() && !source.is::<Throttled>()
+}
+
 impl<H> DeadLetterAfterHandler<H> {
     fn judged(&self, answer: Result<(), HandlerError>, context: &Context) -> Result<(), HandlerError> {
         match answer {
-            Err(HandlerError::Retry { source, .. }) if context.receive_count >= self.receives_max => {
+            Err(HandlerError::Retry { source, .. })
+                if context.receive_count >= self.receives_max && was_tried(&source) =>
+            {
                 let received = context.receive_count;
                 Err(HandlerError::poison(format!("given up after {received} receives: {}", Chain(&*source))))
             }

@@ -30,6 +30,9 @@ use crate::{BatchHandler, Context, Handler, HandlerError, Layer, Request};
 /// # fn context() -> Context { Context::new("topic/service/site".parse().unwrap()) }
 /// ```
 ///
+/// Put it outside of [`Correlate`](super::Correlate) and [`Audit`](crate::audit::Audit): the attributes that they read are
+/// inside of the notification.
+///
 /// The format is in the
 /// [documentation of SNS](https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html). Its signature is
 /// not checked: who may write to the queue is the queue's policy.

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +69,18 @@ impl Throttle {
     }
 }
 
+/// The message got no token in time: it was not handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throttled(&'static str);
+
+impl fmt::Display for Throttled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "throttled: {}", self.0)
+    }
+}
+
+impl std::error::Error for Throttled {}
+
 impl<H> Layer<H> for Throttle {
     type Handler = ThrottleHandler<H>;
 
@@ -87,16 +100,18 @@ impl<M: Sync, H: Handler<M>> Handler<M> for ThrottleHandler<H> {
     async fn handle(&self, message: &M, context: &Context) -> Result<(), HandlerError> {
         let usable_at = match self.throttle.take(context.deadline) {
             Ok(usable_at) => usable_at,
-            Err(wait) => return Err(HandlerError::retry_after("throttled beyond the deadline", wait)),
+            Err(wait) => {
+                return Err(HandlerError::retry_after(Throttled("its token comes after its deadline"), wait));
+            }
         };
         tokio::select! {
             biased;
             reason = context.cancellation.cancelled(), if usable_at > Instant::now() => {
                 let why = match reason {
-                    CancelReason::LeaseLost => "the lease was lost while the message was throttled",
-                    CancelReason::Stopped => "stopped while the message was throttled",
+                    CancelReason::LeaseLost => "its lease was lost before its token came",
+                    CancelReason::Stopped => "the consumer was stopped before its token came",
                 };
-                return Err(HandlerError::retry(why));
+                return Err(HandlerError::retry(Throttled(why)));
             }
             () = tokio::time::sleep_until(usable_at) => {}
         }

@@ -3,7 +3,8 @@ use tracing::Instrument;
 use crate::{BatchHandler, Context, Handler, HandlerError, Layer, Request};
 
 /// Handles each message inside a span `handle` with its subscription and receive count, and logs what failed: a retry as
-/// a warning, poison as an error. A batch is one span `handle_batch`, with the number of its messages. Success is logged at debug level, or a busy consumer would drown the rest.
+/// a warning, poison as an error. A batch is one span `handle_batch`, with the number of its messages. Success is logged at
+/// debug level, or a busy consumer would drown the rest.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Trace;
 

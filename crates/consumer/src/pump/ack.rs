@@ -79,7 +79,7 @@ impl Pump {
                     entry.delivery.receipt.clone()
                 }));
             }
-            self.call_batch(ids, receipts, Done::Settled, |receiver, receipts| {
+            self.call_batch(CALL_MAX, ids, receipts, Done::Settled, |receiver, receipts| {
                 Box::pin(async move { receiver.ack(&receipts).await })
             });
         }
@@ -100,16 +100,17 @@ impl Pump {
         self.calls.push(match settlement {
             Settlement::Ack => Box::pin(async move {
                 let receipts = [delivery.receipt.clone()];
-                let answers =
-                    within(receiver.ack(&receipts)).await.unwrap_or_else(|error| vec![Err(error.into())]);
+                let answers = within(CALL_MAX, receiver.ack(&receipts))
+                    .await
+                    .unwrap_or_else(|error| vec![Err(error.into())]);
                 Done::Settled(answers.into_iter().map(|answer| (id, answer)).collect())
             }),
             Settlement::Nack(delay) => Box::pin(async move {
-                let answer = within(receiver.nack(&delivery.receipt, delay)).await;
+                let answer = within(CALL_MAX, receiver.nack(&delivery.receipt, delay)).await;
                 Done::Settled(vec![(id, answer.unwrap_or_else(|error| Err(error.into())))])
             }),
             Settlement::Keep(reason) => Box::pin(async move {
-                let answer = within(dead_letters.keep(&delivery, &reason)).await;
+                let answer = within(CALL_MAX, dead_letters.keep(&delivery, &reason)).await;
                 Done::Kept(id, answer.unwrap_or_else(|error| Err(error.into())))
             }),
         });
@@ -118,6 +119,7 @@ impl Pump {
     /// Makes a call for several messages.
     pub(super) fn call_batch<T: Send + 'static>(
         &mut self,
+        limit: Duration,
         ids: Vec<u64>,
         receipts: Vec<Receipt>,
         done: impl FnOnce(Vec<(u64, Result<T, AckError>)>) -> Done + Send + 'static,
@@ -127,7 +129,7 @@ impl Pump {
     ) {
         let call = call(Arc::clone(&self.receiver), receipts);
         self.calls.push(Box::pin(async move {
-            match within(call).await {
+            match within(limit, call).await {
                 // A receiver owes one answer per receipt. One that is short of them leaves the rest unknown.
                 Ok(answers) => {
                     let short = || Err(QueueError::broken("the receiver left a receipt unanswered").into());
@@ -270,7 +272,7 @@ impl Pump {
 }
 
 /// Bounds a call to the broker.
-async fn within<T>(call: impl Future<Output = T>) -> Result<T, QueueError> {
-    let answer = tokio::time::timeout(CALL_MAX, call).await;
-    answer.map_err(|_| QueueError::unavailable(format!("no answer within {CALL_MAX:?}")))
+pub(super) async fn within<T>(limit: Duration, call: impl Future<Output = T>) -> Result<T, QueueError> {
+    let answer = tokio::time::timeout(limit, call).await;
+    answer.map_err(|_| QueueError::unavailable(format!("no answer within {limit:?}")))
 }

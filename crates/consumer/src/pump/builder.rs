@@ -81,7 +81,8 @@ impl PumpBuilder<Messages> {
     /// lost, those of its key that are held here are given back behind it, each a little later, so that none overtakes it
     /// here. (What fails for a moment only is better tried again in place, by [`Retry`](crate::layers::Retry).) All of
     /// them hold permits while they wait, and their leases are kept; so one key with more messages than there are permits
-    /// does hold up the others.
+    /// does hold up the others. To be given back counts as a receive, though the handler never saw the message: give
+    /// [`DeadLetterAfter`](crate::layers::DeadLetterAfter), and the broker's own limit, room for that.
     ///
     /// # What order means on a queue
     /// The order of receipt, in this one pump. A queue that reorders hands out the second message first, another process

@@ -5,6 +5,7 @@ use std::time::Duration;
 use queue::{AckError, Lease};
 use tokio::time::Instant;
 
+use super::ack::CALL_MAX;
 use super::flight::{Entry, Stage, half_way};
 use super::{Done, Pump};
 use crate::CancelReason;
@@ -12,6 +13,9 @@ use crate::later::later;
 
 /// An extension that failed is tried again after a quarter of what is left of the lease, but not sooner than this.
 const EXTEND_PAUSE_MIN: Duration = Duration::from_millis(20);
+/// An extension without an answer for a quarter of a lease has failed, so that there is time for another one; but not sooner
+/// than this.
+const EXTEND_MAX_MIN: Duration = Duration::from_secs(1);
 
 impl Pump {
     /// Extends the leases that are half over, and with them, in the same call, those that would follow within a quarter of
@@ -32,7 +36,8 @@ impl Pump {
             self.flight.change(*id, |entry| entry.extend_at = None);
         }
         let lease = self.config.lease;
-        self.call_batch(ids, receipts, Done::Extended, move |receiver, receipts| {
+        let limit = CALL_MAX.min((lease / 4).max(EXTEND_MAX_MIN));
+        self.call_batch(limit, ids, receipts, Done::Extended, move |receiver, receipts| {
             Box::pin(async move { receiver.extend(&receipts, lease).await })
         });
     }
