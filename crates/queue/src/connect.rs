@@ -27,6 +27,22 @@ pub struct Settings {
     pub seed: u64,
 }
 
+/// Whether this build has the broker that `url` names. Asks nobody.
+///
+/// Errors: [`QueueError::Refused`] if there is no such broker, or if its feature was left out, which it names.
+pub fn check_scheme(url: &QueueUrl) -> Result<(), QueueError> {
+    let is_built = match url.scheme() {
+        "memory" => true,
+        "embedded" => cfg!(feature = "embedded"),
+        "sqs" | "sqs+http" | "sqs+https" => cfg!(feature = "sqs"),
+        "nats" | "tls" => cfg!(feature = "nats"),
+        "amqp" | "amqps" => cfg!(feature = "rabbitmq"),
+        "kafka" | "kafka+ssl" => cfg!(feature = "kafka"),
+        _ => false,
+    };
+    if is_built { Ok(()) } else { Err(unknown(url.scheme())) }
+}
+
 /// Opens the broker that `url` names.
 ///
 /// | URL | broker | feature |
@@ -75,6 +91,18 @@ fn unknown(scheme: &str) -> QueueError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_check_knows_what_can_be_connected_to() {
+        let settings = Settings { clock: Clock::starting_at(0), seed: 0 };
+        let schemes = SCHEMES.iter().map(|(scheme, ..)| *scheme).chain(WITH_TLS.map(|(scheme, _)| scheme));
+        for scheme in schemes.chain(["redis"]) {
+            // A parameter that nobody knows: no broker is asked.
+            let url: QueueUrl = format!("{scheme}://127.0.0.1:1?nobody=1").parse().unwrap();
+            let refusal = connect(&url, &settings).await.unwrap_err().to_string();
+            assert_eq!(check_scheme(&url).is_ok(), refusal.contains("nobody"), "{scheme}: {refusal}");
+        }
+    }
 
     #[tokio::test]
     async fn a_scheme_that_is_not_there_is_told() {

@@ -19,7 +19,7 @@
 //! |---|---|
 //! | topic | topic `PREFIX.P.TOPIC`; without a prefix just `TOPIC`, so that others find it |
 //! | subscription | consumer group `….S.SERVICE.S.SITE`, whose first commit is where the topic ended then |
-//! | publish | `acks=all`, no key, any partition; the answer is the broker's, for each message |
+//! | publish | `acks=all`, no key, each message to the next partition; the answer is the broker's, for each message |
 //! | receive, lease | see below |
 //! | ack | commit of the lowest open offset of the partition, confirmed before the answer; later acks beside it |
 //! | nack, extend | in the receiver's memory: the broker knows neither |

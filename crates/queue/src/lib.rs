@@ -85,7 +85,7 @@ mod url;
 
 pub use broker::MESSAGES_MAX;
 pub use clock::Clock;
-pub use connect::{Settings, connect};
+pub use connect::{Settings, check_scheme, connect};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedQueue;
 pub use envelope::{DATA_CONTENT_TYPE_DEFAULT, ENVELOPE_BYTES_MAX, Envelope, EnvelopeData, EnvelopeError};

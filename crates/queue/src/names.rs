@@ -19,7 +19,10 @@ pub const LEASE_MAX: Duration = Duration::from_hours(12);
 
 /// A name that no broker can accept. **Fix your request.**
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is no name: 1 to {NAME_CHARS_MAX} characters of a-z, 0-9, '-', '_' and '.' are")]
+#[error(
+    "{name:?} is no name: 1 to {NAME_CHARS_MAX} characters of a-z, 0-9, '-', '_' and '.' are, and a subscription is three of \
+     them, topic/service/site"
+)]
 pub struct NameError {
     name: String,
 }

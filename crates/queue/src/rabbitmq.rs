@@ -68,8 +68,10 @@
 //!
 //! # Not offered
 //! Exchanges of other kinds, priorities, order. A `CC` header of a foreign message is dropped when the message is
-//! delayed, put aside or redriven, since it would send copies elsewhere. Whether a queue is still bound to its exchange
-//! cannot be asked: `plan` cannot tell, and `subscribe` binds again. Nothing at the broker is ever deleted by us.
+//! delayed, put aside or redriven, since it would send copies elsewhere. The names of its headers and its properties have
+//! to be UTF-8: the client library ends the connection over others, until such a message is removed by hand. Whether a
+//! queue is still bound to its exchange cannot be asked: `plan` cannot tell, and `subscribe` binds again. Nothing at the
+//! broker is ever deleted by us.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -16,7 +16,10 @@ const PREFIX: &str = "prefix";
 /// Every broker's module says which parts it reads. A parameter that it does not know is refused, since a misspelt one
 /// would otherwise be a setting that nobody made. Two parts mean the same everywhere:
 /// - `?prefix=NAME` stands before every name that is made at the broker, so that several deployments can share one;
-/// - what is shown of a URL, also by `Debug`, has `***` for its password.
+/// - what is shown of a URL, also by `Debug`, has `***` for its password, and for a user without one, which may be a
+///   token.
+///
+/// Within user and password `/`, `?`, `%`, `@` and, in the user, `:` are written `%2F`, `%3F`, `%25`, `%40` and `%3A`.
 ///
 /// ```
 /// use antiphon_queue::QueueUrl;
@@ -153,6 +156,12 @@ impl FromStr for QueueUrl {
             Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
             None => ("", rest),
         };
+        if !authority.is_empty() && (path.contains('@') || query.contains('@')) {
+            // Usually the end of a password with one of these, whose parts would be taken for something to be shown.
+            return Err(refused(
+                "there is a '@' behind its hosts: it is written %40, and in a password '/' is %2F and '?' is %3F",
+            ));
+        }
         let (login, hosts) = match authority.rsplit_once('@') {
             Some((login, hosts)) => (Some(login), hosts),
             None => (None, authority),
@@ -171,15 +180,14 @@ impl FromStr for QueueUrl {
         if let Some(prefix) = parameters.get(PREFIX) {
             Topic::new(prefix).map_err(|error| refused(format_args!("its prefix: {error}")))?;
         }
-        let shown = match (password.is_some(), text.rsplit_once('@')) {
-            (true, Some(_)) => {
-                let login = login.unwrap_or_default();
-                let user = login.split_once(':').map_or(login, |(user, _)| user);
-                let secret = format!("{login}@");
-                text.replacen(&secret, &format!("{user}:***@"), 1)
-            }
-            _ => text.to_owned(),
-        };
+        let shown = login.map_or_else(
+            || text.to_owned(),
+            |login| {
+                let user = login.split_once(':').filter(|(_, password)| !password.is_empty());
+                let shown = user.map_or_else(|| "***@".to_owned(), |(user, _)| format!("{user}:***@"));
+                text.replacen(&format!("{login}@"), &shown, 1)
+            },
+        );
         Ok(Self {
             scheme: scheme.to_ascii_lowercase(),
             user,
@@ -230,6 +238,14 @@ mod tests {
         assert!(refusal("amqp://a:secret%zz@h").contains("password"));
         assert!(refusal("nats://h?a=1&a=2").contains("twice"));
         assert!(refusal("nats://h?prefix=A").contains("prefix"));
+        for secret in ["amqp://a:se/cret@h", "amqp://a:1?cret@h", "amqp://a:p@h/cret@h"] {
+            let refusal = refusal(secret);
+            assert!(refusal.contains("%40") && !refusal.contains("cret"), "{refusal}");
+        }
+        for token in ["nats://secret@h", "nats://secret:@h"] {
+            assert_eq!(token.parse::<QueueUrl>().unwrap().to_string(), "nats://***@h");
+        }
+        assert_eq!("embedded:/a@b".parse::<QueueUrl>().unwrap().to_string(), "embedded:/a@b");
         let url: QueueUrl = "amqp://secret:secret@h?replicas=many&x=1".parse().unwrap();
         assert_eq!(url.to_string(), "amqp://secret:***@h?replicas=many&x=1");
         let refusal = url.parsed::<u8>("replicas").unwrap_err().to_string();

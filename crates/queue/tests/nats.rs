@@ -14,7 +14,7 @@ use antiphon_queue::{
 };
 use async_nats::jetstream;
 use futures_util::TryStreamExt;
-use testbed::{Nats, StartError, needed_by_all};
+use testbed::{Direction, Link, Nats, Proxy, StartError, needed_by_all};
 use tokio::time::{Instant, sleep};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -119,6 +119,8 @@ async fn a_token_opens() {
     open(&format!("nats://sesame@{}", server.address())).await;
     let error = try_open(&format!("nats://{}", server.address())).await.unwrap_err();
     assert!(matches!(error, QueueError::Broken(_)), "{error:?}");
+    let error = try_open(&format!("nats://wrong-token@{}", server.address())).await.unwrap_err();
+    assert!(!told(&error).contains("wrong-token"), "{}", told(&error));
 }
 
 #[tokio::test]
@@ -343,4 +345,58 @@ async fn many_dead_letters_are_listed_in_order_and_redriven() {
     assert!(receiver.ack(&receipts).await.iter().all(Result::is_ok));
     let depth = receiver.depth().await.unwrap();
     assert_eq!((depth.ready, depth.in_flight, depth.delayed, depth.dead), (0, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_dead_letter_whose_ack_is_confirmed_too_late_is_not_lost() {
+    let Some(server) = server(&[]).await else { return };
+    let proxy = Proxy::start(server.address()).unwrap();
+    let queue = open(&format!("nats://{}?prefix=late", proxy.address())).await;
+    let receiver = subscribe(&queue, lease(4)).await;
+    publish(&queue, 1).await;
+    let taken = take(&receiver, 1).await.remove(0);
+    // Three answers: the message, the letter, and the ack. The third comes after the end of the lease, and the server
+    // has taken the ack long before.
+    let late = Direction { delay: Duration::from_millis(1_400), swallow: false };
+    proxy.set(Link { down: late, ..Link::default() });
+    let answer = receiver.dead_letter(&taken.receipt, "late").await;
+    assert!(matches!(answer, Err(AckError::LeaseLost)), "{answer:?}");
+    proxy.heal();
+    let kept = queue.dead_letters(&subscription(), None, 9).await.unwrap();
+    assert_eq!(kept.len(), 1, "it is acked, so it has to be dead");
+}
+
+#[tokio::test]
+async fn nothing_is_redriven_to_nobody() {
+    let Some(server) = server(&[]).await else { return };
+    let queue = open(&url(&server, "")).await;
+    let receiver = subscribe(&queue, lease(30)).await;
+    publish(&queue, 1).await;
+    let taken = take(&receiver, 1).await.remove(0);
+    receiver.dead_letter(&taken.receipt, "poison").await.unwrap();
+    let jetstream = jetstream::new(raw(&server).await);
+    let streams: Vec<String> = jetstream.stream_names().try_collect().await.unwrap();
+    let stream = streams.iter().find(|name| name.ends_with("+a=topic")).unwrap();
+    jetstream.delete_consumer_from_stream("service+site+again", stream).await.unwrap();
+    let error = queue.redrive(&subscription(), 9).await.unwrap_err();
+    assert!(told(&error).contains("subscribe again"), "{}", told(&error));
+    assert_eq!(queue.dead_letters(&subscription(), None, 9).await.unwrap().len(), 1);
+    let receiver = subscribe(&queue, lease(30)).await;
+    assert_eq!(queue.redrive(&subscription(), 9).await.unwrap(), 1);
+    take(&receiver, 1).await;
+}
+
+#[tokio::test]
+async fn a_foreign_message_without_room_for_a_reason_can_be_put_aside() {
+    let Some(server) = configured("max_payload: 65536").await else { return };
+    let queue = open(&format!("nats://{}?prefix=brim", server.address())).await;
+    let receiver = subscribe(&queue, lease(30)).await;
+    let body = vec![7; 65_536];
+    let jetstream = jetstream::new(raw(&server).await);
+    jetstream.publish("brim.topic.a=topic", body.clone().into()).await.unwrap().await.unwrap();
+    let taken = take(&receiver, 1).await.remove(0);
+    receiver.dead_letter(&taken.receipt, "poison").await.unwrap();
+    let kept = queue.dead_letters(&subscription(), None, 9).await.unwrap();
+    assert_eq!(kept[0].message.body, body);
+    assert_eq!(queue.redrive(&subscription(), 9).await.unwrap(), 1);
 }

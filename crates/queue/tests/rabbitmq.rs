@@ -9,6 +9,7 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,6 +22,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use testbed::{RabbitMq, StartError, needed_by_all};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -92,6 +94,7 @@ async fn what_only_rabbitmq_has_to_show() {
     a_foreign_message_keeps_what_it_has(&broker, &url(&broker)).await;
     other_settings_are_a_conflict(&url(&broker)).await;
     full_is_said_and_the_rest_comes(&url(&broker)).await;
+    a_receive_does_not_wait_for_each_that_cannot_be_put_aside(&broker, &url(&broker)).await;
     wrong_credentials_are_broken(&broker).await;
 }
 
@@ -258,6 +261,33 @@ async fn full_is_said_and_the_rest_comes(url: &str) {
         assert!(Instant::now() < give_up, "there is room again");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// An address behind which the broker takes one connection, and refuses the next.
+async fn taken_once(broker: &RabbitMq) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, target) = (listener.local_addr().unwrap(), broker.address());
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        drop(listener);
+        let mut broker = TcpStream::connect(target).await.unwrap();
+        tokio::io::copy_bidirectional(&mut client, &mut broker).await
+    });
+    address
+}
+
+/// The receiver's connection lives, and that of the publisher, which dead letters need, cannot be made.
+async fn a_receive_does_not_wait_for_each_that_cannot_be_put_aside(broker: &RabbitMq, url: &str) {
+    const COUNT: usize = 100;
+    let queue = open(url).await;
+    subscribe(&queue).await;
+    publish(&queue, (0..COUNT).map(|n| n.to_string())).await;
+    let only = url.replace(&broker.address().to_string(), &taken_once(broker).await.to_string());
+    let config = SubscriptionConfig { receives_max: Some(0), ..SubscriptionConfig::default() };
+    let receiver = open(&only).await.subscribe(&subscription(), config).await.unwrap();
+    let taken = timeout(PATIENCE, receiver.receive(COUNT, Duration::from_secs(1))).await;
+    assert!(taken.unwrap().unwrap().is_empty(), "they were received too often");
+    assert_eq!(drain(&subscribe(&queue).await, COUNT).await.len(), COUNT, "and all were given back");
 }
 
 async fn wrong_credentials_are_broken(broker: &RabbitMq) {

@@ -218,10 +218,7 @@ impl Options {
             .set("batch.num.messages", BATCH_MESSAGES_MAX.to_string())
             .set("message.max.bytes", MESSAGE_BYTES_MAX.to_string())
             .set("queue.buffering.max.messages", "10000")
-            .set("queue.buffering.max.kbytes", "65536")
-            // Each message to any partition: a burst is spread, and no handler that is slow holds up all of it.
-            .set("partitioner", "random")
-            .set("sticky.partitioning.linger.ms", "0");
+            .set("queue.buffering.max.kbytes", "65536");
         config
     }
 

@@ -1,7 +1,8 @@
 //! Publishing: every answer is the broker's.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,15 +17,29 @@ use super::errors::told;
 use super::{codec, names, topics};
 use crate::{BoxFuture, Message, PublishError, Publisher, QueueError, Topic};
 
+/// Companion topics have one.
+const ONLY_PARTITION: i32 = 0;
 /// How long a message waits for room in the client's buffer.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
 const ROOM_LOOK: Duration = Duration::from_millis(10);
 /// Topics that are known to be there; beyond it all are looked up again.
 const TOPICS_KNOWN_MAX: usize = 10_000;
+/// How long the number of partitions is believed.
+const KNOWN_FOR: Duration = Duration::from_mins(1);
+
+/// A topic that is there.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    partitions: i32,
+    until: Instant,
+}
 
 pub(super) struct KafkaPublisher {
     cluster: Arc<Cluster>,
-    known: Mutex<BTreeSet<Topic>>,
+    known: Mutex<BTreeMap<Topic, Known>>,
+    /// Deals messages out to the partitions, one after the other: a burst is spread evenly, so that no handler that is
+    /// slow holds up much of it, and acks out of order leave few gaps.
+    turn: AtomicU32,
 }
 
 impl fmt::Debug for KafkaPublisher {
@@ -37,15 +52,14 @@ impl fmt::Debug for KafkaPublisher {
 async fn enqueue(
     cluster: &Cluster,
     topic: &str,
+    partition: i32,
     body: &[u8],
     headers: &OwnedHeaders,
 ) -> Result<DeliveryFuture, PublishError> {
     let give_up = Instant::now() + ROOM_WAIT;
     loop {
-        let record = FutureRecord::<(), [u8]> {
-            headers: Some(headers.clone()),
-            ..FutureRecord::to(topic).payload(body)
-        };
+        let record = FutureRecord::<(), [u8]>::to(topic).partition(partition).payload(body);
+        let record = FutureRecord { headers: Some(headers.clone()), ..record };
         match cluster.producer.send_result(record) {
             Ok(delivery) => return Ok(delivery),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _))
@@ -111,7 +125,7 @@ pub(super) async fn publish_one(
 ) -> Result<(), PublishError> {
     let headers = codec::headers(message, ours);
     let alone = cluster.one_by_one.lock().await;
-    let delivery = enqueue(cluster, topic, &message.body, &headers).await?;
+    let delivery = enqueue(cluster, topic, ONLY_PARTITION, &message.body, &headers).await?;
     let confirmed = confirmed(cluster, topic, delivery).await;
     drop(alone);
     confirmed
@@ -119,29 +133,39 @@ pub(super) async fn publish_one(
 
 impl KafkaPublisher {
     pub(super) fn new(cluster: Arc<Cluster>) -> Self {
-        Self { cluster, known: Mutex::default() }
+        Self { cluster, known: Mutex::default(), turn: AtomicU32::new(0) }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<Topic>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<Topic, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn there(&self, topic: &Topic) -> Result<String, QueueError> {
+    /// The name of a topic, which is made if it is missing, and how many partitions it has.
+    async fn there(&self, topic: &Topic) -> Result<(String, i32), QueueError> {
         let name = names::topic(self.cluster.options.prefix.as_deref(), topic)?;
-        if !self.known().contains(topic) {
-            topics::make_for_publishing(&self.cluster, &name).await?;
-            let mut known = self.known();
-            if known.len() >= TOPICS_KNOWN_MAX {
-                known.clear();
-            }
-            known.insert(topic.clone());
+        let now = Instant::now();
+        if let Some(known) = self.known().get(topic).filter(|known| known.until > now) {
+            return Ok((name, known.partitions));
         }
-        Ok(name)
+        let partitions = topics::make_for_publishing(&self.cluster, &name).await?;
+        let mut known = self.known();
+        if known.len() >= TOPICS_KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(topic.clone(), Known { partitions, until: now + KNOWN_FOR });
+        drop(known);
+        Ok((name, partitions))
+    }
+
+    fn turn(&self, partitions: i32) -> i32 {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let partitions = u32::try_from(partitions).unwrap_or(1).max(1);
+        i32::try_from(turn % partitions).unwrap_or_default()
     }
 
     async fn publish_all(&self, topic: &Topic, batch: Vec<Message>) -> Vec<Result<(), PublishError>> {
-        let name = match self.there(topic).await {
-            Ok(name) => name,
+        let (name, partitions) = match self.there(topic).await {
+            Ok(there) => there,
             Err(error) => {
                 let answer = |message: &Message| message.check_size().and(Err(error.clone().into()));
                 return batch.iter().map(answer).collect();
@@ -152,7 +176,7 @@ impl KafkaPublisher {
             let delivery = match message.check_size() {
                 Ok(()) => {
                     let headers = codec::headers(message, &[]);
-                    enqueue(&self.cluster, &name, &message.body, &headers).await
+                    enqueue(&self.cluster, &name, self.turn(partitions), &message.body, &headers).await
                 }
                 Err(error) => Err(error),
             };

@@ -76,20 +76,21 @@ pub(super) async fn make(cluster: &Arc<Cluster>, names: &Names) -> Result<(), Qu
     Ok(())
 }
 
-/// Makes a topic for a publisher if there is none.
-pub(super) async fn make_for_publishing(cluster: &Arc<Cluster>, name: &str) -> Result<(), QueueError> {
-    if shape(cluster, name).await?.is_some() {
-        return Ok(());
+/// Makes a topic for a publisher if there is none, and returns how many partitions it has.
+pub(super) async fn make_for_publishing(cluster: &Arc<Cluster>, name: &str) -> Result<i32, QueueError> {
+    if let Some(shape) = shape(cluster, name).await? {
+        return Ok(shape.partitions);
     }
     let partitions = cluster.options.partitions_made();
     let retention_ms = cluster.options.retention_ms;
     let needed = Needed { name, partitions, partitions_matter: false, retention_ms };
     match given(cluster, &needed) {
         Action::Conflict { reason } if !cluster.options.manages => {
-            Err(QueueError::Refused(format!("topic {name:?}: {reason}")))
+            return Err(QueueError::Refused(format!("topic {name:?}: {reason}")));
         }
-        _ => create(cluster, &needed).await,
+        _ => create(cluster, &needed).await?,
     }
+    Ok(shape(cluster, name).await?.map_or(partitions, |shape| shape.partitions))
 }
 
 async fn shape(cluster: &Arc<Cluster>, name: &str) -> Result<Option<Shape>, QueueError> {

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use super::line::Told;
 use super::link::{ApiError, Failure, REQUEST_WAIT};
-use super::names::topic_consumer;
+use super::names::{again_consumer, topic_consumer};
 use super::publisher::{IN_FLIGHT_MAX, NotStored};
 use super::pull::Pull;
 use super::streams::{Streams, consumer_operation};
-use super::wire::{Burial, decode, decode_burial, encode, encode_letter};
+use super::wire::{Burial, decode, decode_burial, encode, encode_letter, message_bytes};
 use crate::rows::{dead_letter_id, dead_letter_number, unknown};
 use crate::{DEAD_LETTERS_PAGE_MAX, DeadLetter, DeadLetterId, Message, QueueError, Subscription};
 
@@ -43,9 +43,20 @@ impl Streams {
         burial: &Burial,
         id: &str,
     ) -> Result<u64, QueueError> {
-        let (mut headers, payload) = encode_letter(message, burial);
+        let (mut headers, mut payload) = encode_letter(message, burial);
         headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
-        let subject = self.names.dead_subject(subscription);
+        let (subject, bytes_max) = (self.names.dead_subject(subscription), self.link.payload_bytes_max());
+        if message_bytes(&headers, &payload) > bytes_max {
+            // Only a message that somebody else filled to the brim has no room for its story.
+            (headers, payload) = encode(message);
+        }
+        let bytes = message_bytes(&headers, &payload);
+        if bytes > bytes_max {
+            // The server would end the connection.
+            return Err(QueueError::Refused(format!(
+                "a dead letter for {subject} has {bytes} bytes, and the server takes {bytes_max}: raise its max_payload"
+            )));
+        }
         match self.store(&subject, &headers, &payload).await {
             Ok(stored) => Ok(stored.seq),
             Err(NotStored::Other(error)) => Err(error),
@@ -180,6 +191,14 @@ impl Streams {
         limit: usize,
     ) -> Result<usize, QueueError> {
         let letters = self.dead_letters(subscription, None, limit).await?;
+        let (topic_stream, again) =
+            (self.names.topic_stream(subscription.topic()), again_consumer(subscription));
+        if self.consumer(&topic_stream, &again).await?.is_none() {
+            // The server confirms what nobody will read, and keeps nothing of it.
+            return Err(self.link.broken(format_args!(
+                "consumer {again:?} of stream {topic_stream:?} was deleted: subscribe again"
+            )));
+        }
         let subject = self.names.again_subject(subscription);
         let one = |letter: DeadLetter| {
             let subject = &subject;

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::link::{Failure, NoAnswer, REQUEST_WAIT, read_answer};
 use super::streams::Streams;
-use super::wire::{LETTER_BYTES_MAX, encode, headers_bytes};
+use super::wire::{LETTER_BYTES_MAX, encode, message_bytes};
 use crate::{BoxFuture, Message, PublishError, Publisher, QueueError, Topic};
 
 /// Most messages that wait for the server's answer at a time, per call.
@@ -94,8 +94,7 @@ impl Streams {
     ) -> Result<(), PublishError> {
         message.check_size()?;
         let (headers, payload) = encode(message);
-        let (headers_bytes, payload_max) = (headers_bytes(&headers), self.link.payload_bytes_max());
-        let bytes = headers_bytes + payload.len();
+        let (bytes, payload_max) = (message_bytes(&headers, &payload), self.link.payload_bytes_max());
         if bytes + LETTER_BYTES_MAX > payload_max {
             let bytes_max = payload_max.saturating_sub(LETTER_BYTES_MAX);
             let limit = "the max_payload of the NATS server, less the room for a dead letter's headers,";

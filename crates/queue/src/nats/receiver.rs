@@ -287,8 +287,9 @@ impl NatsReceiver {
         let letter = self.streams.bury(&self.subscription, &message, &burial, claim.reply).await?;
         let confirmed = self.tell(claim.reply, Bytes::from_static(ACK), claim.until).await?;
         if let Confirmed::TooLate = confirmed {
-            // It comes again, so it is not dead. If this fails it is both, which a redrive makes a duplicate.
-            self.streams.remove_letter(&self.subscription, letter).await?;
+            // Whether the server took the ack is not known: only its answer was late for certain. So the letter stays. If
+            // the message comes again as well, a redrive makes a duplicate; without the letter it might be in neither.
+            tracing::debug!(letter, subscription = %self.subscription, "a dead letter may come again");
         }
         confirmed.settle(claim)
     }

@@ -160,12 +160,18 @@ pub(super) fn decode_burial(headers: Option<&HeaderMap>) -> Burial {
 }
 
 /// How many bytes headers take in a message, at most.
-pub(super) fn headers_bytes(headers: &HeaderMap) -> usize {
+fn headers_bytes(headers: &HeaderMap) -> usize {
     let line = |(name, values): (&HeaderName, &Vec<HeaderValue>)| {
         let name = name.to_string().len();
         values.iter().map(|value| name + value.as_str().len() + HEADER_BYTES).sum::<usize>()
     };
     headers.iter().map(line).sum::<usize>() + HEADERS_BYTES
+}
+
+/// How many bytes a message has as the server counts it.
+pub(super) fn message_bytes(headers: &HeaderMap, payload: &Bytes) -> usize {
+    let headers = if headers.is_empty() { 0 } else { headers_bytes(headers) };
+    headers + payload.len()
 }
 
 #[cfg(test)]

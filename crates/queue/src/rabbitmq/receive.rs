@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use lapin::message::Delivery as RabbitDelivery;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
@@ -25,6 +26,8 @@ use crate::{Delivery, Lease, QueueError, SubscriptionConfig};
 const RECEIVE_MESSAGES_MAX: usize = 1_000;
 /// How long more is waited for once the broker has said that there is more.
 const GATHER_MAX: Duration = Duration::from_millis(50);
+/// How many messages are put aside at a time that were received too often.
+const BURIED_AT_A_TIME: usize = 16;
 
 /// Names consumers within their channel.
 static CONSUMERS: AtomicU64 = AtomicU64::new(0);
@@ -180,35 +183,52 @@ impl Line {
 
     /// Leases them, and puts aside what was received too often.
     async fn hand_out(&self, found: Vec<RabbitDelivery>) -> Vec<Delivery> {
-        let mut deliveries = Vec::with_capacity(found.len());
-        for delivery in found {
+        let held = |delivery: RabbitDelivery| {
             let parcel = Parcel::new(delivery.properties, delivery.data);
-            let receive_count = parcel.receive_count();
-            let until = Instant::now() + self.config.lease;
-            let (message, published_at_ms) = (parcel.message(), parcel.published_at_ms());
-            let held = Held { acker: delivery.acker, parcel, receive_count, until };
-            if self.config.receives_max.is_some_and(|max| receive_count > max) {
-                self.bury_spent(held).await;
-                continue;
+            Held {
+                receive_count: parcel.receive_count(),
+                acker: delivery.acker,
+                parcel,
+                until: Instant::now(),
             }
-            let receipt = self.leases.add(held);
-            deliveries.push(Delivery {
-                message,
-                receive_count,
-                published_at_ms,
-                lease: Lease::until(until),
-                receipt,
-            });
-        }
-        deliveries
+        };
+        let is_spent = |held: &Held| self.config.receives_max.is_some_and(|max| held.receive_count > max);
+        let (spent, fresh): (Vec<_>, Vec<_>) = found.into_iter().map(held).partition(is_spent);
+        self.bury_spent(spent).await;
+        // Only now, so that nobody is handed a lease that ran meanwhile.
+        let until = Instant::now() + self.config.lease;
+        let lease = |held: Held| Delivery {
+            message: held.parcel.message(),
+            receive_count: held.receive_count,
+            published_at_ms: held.parcel.published_at_ms(),
+            lease: Lease::until(until),
+            receipt: self.leases.add(Held { until, ..held }),
+        };
+        fresh.into_iter().map(lease).collect()
     }
 
-    async fn bury_spent(&self, mut held: Held) {
+    /// Some at a time. After a failure the others are not tried, each with a timeout of its own: a caller is waiting.
+    async fn bury_spent(&self, mut spent: Vec<Held>) {
+        while !spent.is_empty() {
+            let rest = spent.split_off(spent.len().min(BURIED_AT_A_TIME));
+            let burying = join_all(spent.iter_mut().map(|held| self.bury_one(held))).await;
+            let failed = spent.iter().zip(burying).filter(|(_, is_buried)| !is_buried);
+            let failed: Vec<_> = failed.map(|(held, _)| &held.acker).collect();
+            if !failed.is_empty() {
+                give_back(failed.into_iter().chain(rest.iter().map(|held| &held.acker))).await;
+                return;
+            }
+            spent = rest;
+        }
+    }
+
+    async fn bury_one(&self, held: &mut Held) -> bool {
         held.receive_count -= 1;
         let reason = format!("received {} times and never acked", held.receive_count);
-        if let Err(error) = bury(&self.shared, &self.names, &held, &reason).await {
+        let buried = bury(&self.shared, &self.names, held, &reason).await;
+        if let Err(error) = &buried {
             tracing::warn!(queue = %self.names.queue, %error, "a message that was received too often comes once more");
-            give_back(std::iter::once(&held.acker)).await;
         }
+        buried.is_ok()
     }
 }

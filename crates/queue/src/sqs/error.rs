@@ -27,7 +27,7 @@ const BUSY: [&str; 14] = [
 ];
 
 /// Who we are, and what we may.
-const FORBIDDEN: [&str; 15] = [
+const FORBIDDEN: [&str; 19] = [
     "AccessDenied",
     "AccessDeniedException",
     "AuthorizationError",
@@ -38,9 +38,14 @@ const FORBIDDEN: [&str; 15] = [
     "InvalidAccessKeyId",
     "InvalidClientTokenId",
     "InvalidSecurity",
+    "InvalidSignatureException",
     "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
     "NotAuthorized",
     "OptInRequired",
+    // The clock of this machine is wrong.
+    "RequestExpired",
+    "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 ];
@@ -241,7 +246,9 @@ fn told_by(kind: Kind, code: &str, message: &str, doing: Doing<'_>) -> String {
     let remedy = match kind {
         Kind::Busy => "it is busy",
         Kind::Refused | Kind::Lost => "it refuses",
-        Kind::Forbidden => "these credentials may not: check them and their policy",
+        Kind::Forbidden => {
+            "these credentials may not: check them, their policy, and the clock of this machine"
+        }
         Kind::Missing => "it is not there: subscribe first, which makes it",
         Kind::Exists => "it is there with other settings",
     };
@@ -278,6 +285,8 @@ mod tests {
             ("InvalidClientTokenId", "", Kind::Forbidden),
             ("AccessDeniedException", "", Kind::Forbidden),
             ("KmsDisabled", "", Kind::Forbidden),
+            ("InvalidSignatureException", "Signature expired", Kind::Forbidden),
+            ("RequestExpired", "", Kind::Forbidden),
             ("KmsThrottled", "", Kind::Busy),
             ("ReceiptHandleIsInvalid", "", Kind::Lost),
             (

@@ -38,6 +38,8 @@ pub(super) struct Leases {
 pub(super) struct Settling<'a> {
     leases: &'a Leases,
     receipts: Vec<Receipt>,
+    /// Whether the broker may have given them to somebody else by the time this is dropped.
+    given: bool,
 }
 
 impl Leases {
@@ -91,7 +93,8 @@ impl Leases {
             .collect();
         drop(held);
         let receipts = receipts.iter().zip(&ours).filter(|(_, ours)| **ours);
-        (Settling { leases: self, receipts: receipts.map(|(receipt, _)| receipt.clone()).collect() }, ours)
+        let receipts = receipts.map(|(receipt, _)| receipt.clone()).collect();
+        (Settling { leases: self, receipts, given: false }, ours)
     }
 }
 
@@ -99,6 +102,17 @@ impl Settling<'_> {
     /// Those that are being settled, in the order in which they were given.
     pub(super) fn receipts(&self) -> &[Receipt] {
         &self.receipts
+    }
+
+    /// The broker is about to be told that they may go to somebody else. What becomes of that need not be known: unless
+    /// it is [certain](Self::keep) that it was not done, they are forgotten, also if the caller leaves.
+    pub(super) fn give(&mut self) {
+        self.given = true;
+    }
+
+    /// The broker did not do it: they are ours as before.
+    pub(super) fn keep(&mut self) {
+        self.given = false;
     }
 
     /// `receipt` was settled at the broker: it is forgotten. False if its lease had ended by `now`: then the broker may have
@@ -112,7 +126,9 @@ impl Drop for Settling<'_> {
     fn drop(&mut self) {
         let mut held = self.leases.held();
         for receipt in &self.receipts {
-            if let Some(held) = held.get_mut(receipt) {
+            if self.given {
+                held.remove(receipt);
+            } else if let Some(held) = held.get_mut(receipt) {
                 held.settling = false;
             }
         }
@@ -151,6 +167,21 @@ mod tests {
         assert_eq!(leases.settle(std::slice::from_ref(&a), Instant::now()).1, [false], "settled before");
         drop(first);
         assert_eq!(leases.settle(std::slice::from_ref(&b), Instant::now()).1, [true], "it was given up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_be_somebody_elses_is_forgotten() {
+        let [a, b] = ["a", "b"].map(Receipt::new);
+        let (leases, now) = (leases(&[&a, &b]), Instant::now());
+        let (mut settling, _) = leases.settle(std::slice::from_ref(&a), now);
+        settling.give();
+        drop(settling);
+        assert!(leases.live(&a, now).is_none(), "the caller left, and nobody knows what the broker did");
+        let (mut settling, _) = leases.settle(std::slice::from_ref(&b), now);
+        settling.give();
+        settling.keep();
+        drop(settling);
+        assert!(leases.live(&b, now).is_some(), "the broker refused");
     }
 
     #[tokio::test(start_paused = true)]

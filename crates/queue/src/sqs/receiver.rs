@@ -155,12 +155,18 @@ impl SqsReceiver {
             }
         }
         // Usually the queue's own policy has been faster; another receiver may have set it to more.
+        let mut failed = false;
         for (receipt, max) in worn_out {
-            let reason = format!("received {max} times and never acked");
-            if let Err(error) = self.bury(&receipt, &reason, Some(max)).await {
-                tracing::debug!(%error, "a message that was received too often comes once more");
-                self.leases.forget(&receipt);
+            // After one failure the others are not tried, each with a timeout of its own: whoever receives is waiting.
+            if !failed {
+                let reason = format!("received {max} times and never acked");
+                if let Err(error) = self.bury(&receipt, &reason, Some(max)).await {
+                    tracing::debug!(%error, "messages that were received too often come once more");
+                    failed = true;
+                }
             }
+            // Buried, or to come again: either way it was never handed out.
+            self.leases.forget(&receipt);
         }
         Ok(deliveries)
     }
@@ -197,10 +203,11 @@ impl SqsReceiver {
     async fn give_back(&self, receipt: &Receipt, delay: Duration) -> Result<(), AckError> {
         let now = Instant::now();
         let held = self.leases.live(receipt, now).ok_or(AckError::LeaseLost)?;
-        let (settling, ours) = self.leases.settle(std::slice::from_ref(receipt), now);
+        let (mut settling, ours) = self.leases.settle(std::slice::from_ref(receipt), now);
         if ours != [true] {
             return Err(AckError::LeaseLost);
         }
+        settling.give();
         let delay = within_twelve_hours(delay.min(LEASE_MAX), held.received, now);
         let entries = [(handle_of(receipt), secs(delay))];
         let answer = batch::run(&Change(&self.queue), &entries, &self.shared.jitter).await.pop();
@@ -212,7 +219,12 @@ impl SqsReceiver {
                 }
                 Ok(())
             }
-            Some(Err(failure)) => Err(self.lost_if_over(receipt, failure, now)),
+            Some(Err(failure)) => {
+                if !failure.is_busy() {
+                    settling.keep();
+                }
+                Err(self.lost_if_over(receipt, failure, now))
+            }
             _ => Err(AckError::LeaseLost),
         }
     }
@@ -226,9 +238,11 @@ impl SqsReceiver {
             .map(|receipt| {
                 let Some(held) = self.leases.live(receipt, asked) else { return false };
                 let lease = within_twelve_hours(lease, held.received, asked);
+                let until = asked + lease;
                 entries.push((handle_of(receipt), secs(lease)));
-                kept.push((receipt, asked + lease));
-                true
+                kept.push((receipt, until));
+                // Shortened as soon as the broker may have heard of it, lengthened only when it has.
+                self.leases.moved(receipt, asked, held.until.min(until))
             })
             .collect();
         let answers = batch::run(&Change(&self.queue), &entries, &self.shared.jitter).await;
@@ -236,13 +250,7 @@ impl SqsReceiver {
         let mut extended = kept.into_iter().zip(answers).map(|((receipt, until), answer)| match answer {
             Ok(()) if self.leases.moved(receipt, now, until) => Ok(Lease::until(until)),
             Ok(()) => Err(AckError::LeaseLost),
-            Err(failure) => {
-                // It may have been done all the same: then a shorter lease holds from now on.
-                if let Some(held) = self.leases.live(receipt, now) {
-                    self.leases.moved(receipt, now, held.until.min(until));
-                }
-                Err(self.lost_if_over(receipt, failure, now))
-            }
+            Err(failure) => Err(self.lost_if_over(receipt, failure, now)),
         });
         let mut answer = |wanted: &bool| if *wanted { extended.next() } else { None };
         wanted.iter().map(|wanted| answer(wanted).unwrap_or(Err(AckError::LeaseLost))).collect()

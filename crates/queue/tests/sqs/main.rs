@@ -20,6 +20,7 @@ use antiphon_queue::{
 use serde_json::{Value, json};
 use testbed::{Ministack, StartError};
 
+mod ailing;
 mod endpoint;
 
 use endpoint::scripted;
