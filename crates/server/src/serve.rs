@@ -120,7 +120,9 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
 /// A broker that is away is waited for. A URL that is none will never become one.
 fn check_queue(args: &ServeArgs) -> Result<(), ServeError> {
     let Some(given) = &args.queue else { return Ok(()) };
-    if given.url().map_err(ServeError::Queue)?.scheme() == "memory" {
+    let url = given.url().map_err(ServeError::Queue)?;
+    queue::check_scheme(url).map_err(ServeError::Queue)?;
+    if url.scheme() == "memory" {
         tracing::warn!("memory: forgets what is on its way when this process ends: counts may stay behind");
     }
     Ok(())

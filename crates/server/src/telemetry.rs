@@ -6,6 +6,11 @@ use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
+/// The chatter of what is below us is not what an operator of comments asks for. It stands before what was asked for, which
+/// may name these too. What goes wrong in lapin comes to us as an error; what it logs as one may be the answer to a
+/// question, such as whether a queue is there.
+const QUIET: &str = "fjall=warn,lsm_tree=warn,lapin=off";
+
 /// Why logs or metrics could not begin.
 #[derive(Debug, Error)]
 pub(crate) enum TelemetryError {
@@ -24,8 +29,7 @@ const WRITES: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 5
 
 /// Logs to standard error from here on: what `filter` lets pass, as text or as JSON lines.
 pub(crate) fn log(filter: &str, json: bool) -> Result<(), TelemetryError> {
-    // The engine's own chatter is not what an operator of comments asks for.
-    let filter = EnvFilter::try_new(format!("{filter},fjall=warn,lsm_tree=warn"))?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))?;
     let colours = std::io::stderr().is_terminal();
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);

@@ -121,6 +121,12 @@ pub(crate) async fn run(args: &AuditArgs) -> Result<ExitCode, CommandError> {
         }
     }
     let Some((mut books, depths)) = looks.pop() else { return Ok(ExitCode::FAILURE) };
+    if let Some(wanted) = args.subscription.as_ref().filter(|wanted| !books.knows(wanted)) {
+        // A name that nobody knows would balance for ever.
+        let known: Vec<_> = books.accounts().iter().map(|sum| sum.subscription.to_string()).collect();
+        let there = format!("there are books about: {}", known.join(", "));
+        return Err(CommandError::NoSubscription { url: broker.url, wanted: wanted.clone(), there });
+    }
     let wanted = |name: &Subscription| args.subscription.as_ref().is_none_or(|only| only == name);
     let mut rows = Vec::new();
     for account in books.accounts() {

@@ -33,7 +33,8 @@ const TRIES_MAX: u32 = 8;
 ///
 /// Publishes to, and receives from, the subscription `antiphon-bench/bench/bench`, which is made and stays. Every
 /// message that the broker confirmed must arrive, or the measurement fails. Figures are of this machine, this broker and
-/// this moment; publishers and receivers share them.
+/// this moment; publishers and receivers share them. Interrupted, it prints no figures, and what was not received yet
+/// stays in that subscription; a later measurement acks what it meets of it, and does not count it.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct BenchArgs {

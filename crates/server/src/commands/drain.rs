@@ -11,7 +11,7 @@ use crate::numbers::grouped;
 use crate::progress::{Progress, say};
 use crate::serve;
 use clap::Args;
-use queue::{Delivery, Depth, Subscription};
+use queue::{Delivery, Subscription};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -25,8 +25,6 @@ use file::Sink;
 
 /// Messages that are written, synced and acked together.
 const BATCH_MESSAGES_MAX: usize = 500;
-/// A queue whose broker says that more waits is given up after so long without any of it.
-const NOTHING_MAX: Duration = Duration::from_mins(1);
 
 /// Move a subscription's messages into a file, until none is left or you interrupt
 ///
@@ -34,6 +32,9 @@ const NOTHING_MAX: Duration = Duration::from_mins(1);
 /// `receive_count`. Lines are on the disk (fsync) before their messages are acked, so nothing is lost however it ends; a
 /// message whose ack did not arrive comes again, and is then in the file twice. `antiphon queue send --file` sends the
 /// lines again.
+///
+/// Into a pipe it is otherwise: what the pipe took is acked, up to 500 messages at a time, whether or not anybody reads
+/// it. So `| head -1` loses messages; `--max 1` takes one, and `antiphon queue peek` none.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct DrainArgs {
@@ -43,7 +44,7 @@ pub(crate) struct DrainArgs {
     /// Which subscription, as topic/service/site [default: the only one that is there]
     #[arg(value_name = "SUBSCRIPTION")]
     subscription: Option<Subscription>,
-    /// Append to this file; without it to standard output, where only a regular file is synced
+    /// Append to this regular file; without it to standard output, where only a regular file is synced
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Take so many at most
@@ -61,7 +62,8 @@ pub(crate) struct DrainArgs {
 
 const AFTER_HELP: &str = "\
 Exit status:
-  0  nothing was left, --max was reached, or you interrupted; the last line on standard error says which
+  0  nothing was left, --max was reached, or you interrupted: the last line on standard error says which;
+     or whoever read our output closed it: then nothing is said
   1  it could not go on; what was not acked is in the queue still
   2  the command line is wrong
 
@@ -119,7 +121,7 @@ pub(crate) async fn run(args: &DrainArgs) -> Result<ExitCode, CommandError> {
             batch = taker.take(most, wait.saturating_sub(last.elapsed())) => batch?,
         };
         if batch.is_empty() {
-            if last.elapsed() >= wait && is_empty(&taker, last).await? {
+            if last.elapsed() >= wait && taker.is_empty(last).await {
                 break End::Empty;
             }
             continue;
@@ -138,23 +140,6 @@ pub(crate) async fn run(args: &DrainArgs) -> Result<ExitCode, CommandError> {
         Summary { subscription: subscription.to_string(), drained, come_again, ended, seconds, left };
     tell(args, &summary)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Nothing came for a while: does the broker say so, too? Some need longer than that to hand out their first message.
-async fn is_empty(taker: &Taker, last: Instant) -> Result<bool, CommandError> {
-    match taker.receiver().depth().await {
-        Ok(Depth { ready: 0, .. }) => Ok(true),
-        Ok(_) | Err(_) if last.elapsed() >= NOTHING_MAX => Ok(true),
-        Ok(_) => {
-            // Not at once again: a broker that counts what it does not hand out would be asked without pause.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            Ok(false)
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the broker does not say how much is left");
-            Ok(true)
-        }
-    }
 }
 
 /// Writes and syncs, off the threads that others wait on. Where that fails the messages are given back.

@@ -15,6 +15,7 @@ use queue::{DEAD_LETTERS_PAGE_MAX, DeadLetter, Delivery, Subscription};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Characters of a body that are shown to people.
 const BODY_CHARS_SHOWN: usize = 400;
@@ -76,13 +77,20 @@ pub(crate) async fn run(args: &PeekArgs) -> Result<ExitCode, CommandError> {
     }
     let receiver = broker.receiver(&subscription, LEASE).await?;
     let mut taker = Taker::new(broker, receiver);
-    let batch = tokio::select! {
-        biased;
-        () = stop => {
-            taker.give_back_held().await;
-            return Ok(ExitCode::SUCCESS);
+    let mut stop = std::pin::pin!(stop);
+    let (began, wait) = (Instant::now(), Duration::from_secs(args.wait));
+    let batch = loop {
+        let batch = tokio::select! {
+            biased;
+            () = &mut stop => {
+                taker.give_back_held().await;
+                return Ok(ExitCode::SUCCESS);
+            }
+            batch = taker.take(max, wait.saturating_sub(began.elapsed())) => batch?,
+        };
+        if !batch.is_empty() || (began.elapsed() >= wait && taker.is_empty(began).await) {
+            break batch;
         }
-        batch = taker.take(max, Duration::from_secs(args.wait)) => batch?,
     };
     let shown = show(args, batch.iter().map(|delivery| (Line::from(delivery), head(delivery))));
     taker.give_back(&batch).await;

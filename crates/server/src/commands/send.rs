@@ -53,7 +53,8 @@ pub(crate) struct SendArgs {
     /// Add an attribute to each message; again for more
     #[arg(long, value_name = "NAME=VALUE", value_parser = attribute)]
     attribute: Vec<(String, String)>,
-    /// Put each body into an event (CloudEvents 1.0) of this type, which routers route on
+    /// Put each body into an event (CloudEvents 1.0) of this type, which routers route on; JSON becomes its `data`, all
+    /// else its `data_base64`
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
     /// Where the event happened
@@ -70,7 +71,8 @@ const AFTER_HELP: &str = "\
 Exit status:
   0  the broker has all messages
   1  it does not; what was sent before the first refusal is sent
-  2  the command line, or a line of the file, is wrong
+  2  the command line, or a line of the file, is wrong; the batches before that line's are sent, and the
+     progress on standard error tells how many messages
 
 Examples:
   antiphon queue send nats://localhost:4222 comments 'hello' --attribute lang=en

@@ -49,7 +49,7 @@ Exit status:
 Examples:
   antiphon queue serve
   antiphon queue serve --data /var/lib/queue --listen 127.0.0.1:9400
-  antiphon serve --queue sqs+http://127.0.0.1:9324";
+  antiphon serve --queue sqs+http://127.0.0.1:9324     (of a build with --features sqs)";
 
 /// Digits of an account.
 const ACCOUNT_DIGITS: usize = 12;

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 /// Show every subscription of a broker, and how much each holds
 ///
-/// Brokers count approximately, and some know what is in flight only of their own connection.
+/// Brokers count approximately, and some know what is in flight only of their own connection. Some, as NATS, count as in
+/// flight what was given back, or whose lease is over, until it is handed out again: it is not lost.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct StatArgs {

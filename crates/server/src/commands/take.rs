@@ -2,13 +2,15 @@
 
 use super::broker::Broker;
 use super::error::CommandError;
-use queue::{AckError, Delivery, Receipt, Receiver, WAIT_MAX};
+use queue::{AckError, Delivery, Depth, Receipt, Receiver, WAIT_MAX};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// What is taken goes on while the broker gives some at once, for so long at most: leases are running.
 const GATHER_MAX: Duration = Duration::from_secs(1);
+/// A broker that says that more waits is given up after so long without any of it.
+const NOTHING_MAX: Duration = Duration::from_mins(1);
 /// For how long a broker that is away is asked again.
 const FAILING_MAX: Duration = Duration::from_mins(1);
 /// Pauses between tries.
@@ -60,6 +62,24 @@ impl Taker {
             }
         }
         Ok(std::mem::take(&mut self.held))
+    }
+
+    /// Nothing came since `last`: does the broker say that nothing is left, too? Some need longer than anybody's patience to
+    /// hand out their first message, so it is believed for a while.
+    pub(crate) async fn is_empty(&self, last: Instant) -> bool {
+        match self.receiver.depth().await {
+            Ok(Depth { ready: 0, .. }) => true,
+            Ok(_) | Err(_) if last.elapsed() >= NOTHING_MAX => true,
+            Ok(_) => {
+                // Not at once again: a broker that counts what it does not hand out would be asked without pause.
+                sleep(PAUSE_MIN).await;
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the broker does not say how much is left");
+                true
+            }
+        }
     }
 
     /// Gives back what a take held that was dropped.
