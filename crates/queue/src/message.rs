@@ -69,7 +69,7 @@ pub struct Delivery {
 /// The time for which a delivery is ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    /// When it goes to somebody else unless it is extended; `None`: it stays ours while we are connected (Kafka).
+    /// When it goes to somebody else unless it is extended; `None`: it stays ours while we are connected.
     pub expires_at: Option<Instant>,
 }
 
