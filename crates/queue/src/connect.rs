@@ -15,6 +15,20 @@ const SCHEMES: [(&str, &str, &str); 8] = [
     ("amqp", "RabbitMQ", "rabbitmq"),
     ("kafka", "Kafka", "kafka"),
 ];
+/// The features of this build; what needs none is always there.
+const BUILT: &[&str] = &[
+    "",
+    #[cfg(feature = "embedded")]
+    "embedded",
+    #[cfg(feature = "sqs")]
+    "sqs",
+    #[cfg(feature = "nats")]
+    "nats",
+    #[cfg(feature = "rabbitmq")]
+    "rabbitmq",
+    #[cfg(feature = "kafka")]
+    "kafka",
+];
 /// The same with TLS: not listed apart.
 const WITH_TLS: [(&str, &str); 3] = [("tls", "nats"), ("amqps", "amqp"), ("kafka+ssl", "kafka")];
 
@@ -31,16 +45,10 @@ pub struct Settings {
 ///
 /// Errors: [`QueueError::Refused`] if there is no such broker, or if its feature was left out, which it names.
 pub fn check_scheme(url: &QueueUrl) -> Result<(), QueueError> {
-    let is_built = match url.scheme() {
-        "memory" => true,
-        "embedded" => cfg!(feature = "embedded"),
-        "sqs" | "sqs+http" | "sqs+https" => cfg!(feature = "sqs"),
-        "nats" | "tls" => cfg!(feature = "nats"),
-        "amqp" | "amqps" => cfg!(feature = "rabbitmq"),
-        "kafka" | "kafka+ssl" => cfg!(feature = "kafka"),
-        _ => false,
-    };
-    if is_built { Ok(()) } else { Err(unknown(url.scheme())) }
+    match known(url.scheme()) {
+        Some((_, _, feature)) if BUILT.contains(feature) => Ok(()),
+        _ => Err(unknown(url.scheme())),
+    }
 }
 
 /// Opens the broker that `url` names.
@@ -77,9 +85,13 @@ pub async fn connect(url: &QueueUrl, settings: &Settings) -> Result<Arc<dyn Queu
     }
 }
 
-fn unknown(scheme: &str) -> QueueError {
+fn known(scheme: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {
     let plain = WITH_TLS.iter().find(|(tls, _)| *tls == scheme).map_or(scheme, |(_, plain)| plain);
-    let Some((_, broker, feature)) = SCHEMES.iter().find(|(known, ..)| *known == plain) else {
+    SCHEMES.iter().find(|(known, ..)| *known == plain)
+}
+
+fn unknown(scheme: &str) -> QueueError {
+    let Some((_, broker, feature)) = known(scheme) else {
         let known: Vec<_> = SCHEMES.iter().map(|(scheme, ..)| format!("{scheme}:")).collect();
         return QueueError::Refused(format!("{scheme}: is no broker; there are {}", known.join(", ")));
     };

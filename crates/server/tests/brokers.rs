@@ -1,11 +1,14 @@
 //! The platform over brokers of others: exact under faults and kills, in one process and in three.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "helpers of tests, where a panic is the verdict"
-)]
 #![cfg(any(feature = "kafka", feature = "nats", feature = "rabbitmq", feature = "sqs"))]
+#![cfg_attr(
+    any(feature = "kafka", feature = "nats", feature = "rabbitmq", feature = "sqs"),
+    expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "helpers of tests, where a panic is the verdict"
+    )
+)]
 
 mod common;
 
@@ -27,7 +30,6 @@ fn corpus(path: &Path, comments: usize) {
 }
 
 /// What a broker that is not installed means.
-#[cfg(any(feature = "kafka", feature = "nats", feature = "rabbitmq", feature = "sqs"))]
 fn started<T>(started: Result<T, testbed::StartError>) -> Option<T> {
     match started {
         Ok(broker) => Some(broker),
