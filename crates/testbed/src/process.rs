@@ -24,9 +24,9 @@ const LOG_TAIL_BYTES: u64 = 4_096;
 /// Waits for the end of its input, which comes when our process ends in whatever way: then nothing that we started is
 /// left, nor its folder. Statics are not dropped, and a test may itself be killed.
 const GUARD: &str = r#"read -r _
-kill -9 -- "-$1" 2>/dev/null
+kill -9 "-$1" 2>/dev/null
 i=0
-while kill -0 -- "-$1" 2>/dev/null && [ $i -lt 50 ]; do sleep 0.1; i=$((i+1)); done
+while kill -0 "-$1" 2>/dev/null && [ $i -lt 50 ]; do sleep 0.1; i=$((i+1)); done
 rm -rf -- "$2""#;
 
 /// Why a broker did not start.
