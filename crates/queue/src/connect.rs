@@ -66,6 +66,7 @@ pub fn check_scheme(url: &QueueUrl) -> Result<(), QueueError> {
 /// Each module says which parameters it takes. Errors: [`QueueError::Refused`] if the URL is wrong or names a broker
 /// that was left out of this build; else what the broker answered.
 pub async fn connect(url: &QueueUrl, settings: &Settings) -> Result<Arc<dyn Queue>, QueueError> {
+    // Boxed, since the clients' futures are large, and whoever calls this would carry the largest.
     match url.scheme() {
         "memory" => {
             url.only(&[])?;
@@ -74,13 +75,13 @@ pub async fn connect(url: &QueueUrl, settings: &Settings) -> Result<Arc<dyn Queu
         #[cfg(feature = "embedded")]
         "embedded" => crate::embedded::connect(url).await,
         #[cfg(feature = "sqs")]
-        "sqs" | "sqs+http" | "sqs+https" => crate::sqs::connect(url, settings).await,
+        "sqs" | "sqs+http" | "sqs+https" => Box::pin(crate::sqs::connect(url, settings)).await,
         #[cfg(feature = "nats")]
-        "nats" | "tls" => crate::nats::connect(url, settings).await,
+        "nats" | "tls" => Box::pin(crate::nats::connect(url, settings)).await,
         #[cfg(feature = "rabbitmq")]
-        "amqp" | "amqps" => crate::rabbitmq::connect(url, settings).await,
+        "amqp" | "amqps" => Box::pin(crate::rabbitmq::connect(url, settings)).await,
         #[cfg(feature = "kafka")]
-        "kafka" | "kafka+ssl" => crate::kafka::connect(url, settings).await,
+        "kafka" | "kafka+ssl" => Box::pin(crate::kafka::connect(url, settings)).await,
         scheme => Err(unknown(scheme)),
     }
 }

@@ -185,7 +185,7 @@ impl Wiring {
             Some(given) => {
                 let world = Arc::clone(&self.world);
                 let settings = Settings { clock: Clock::new(move || world.now_ms()), seed: self.random() };
-                Box::pin(queue::connect(given.url()?, &settings)).await?
+                queue::connect(given.url()?, &settings).await?
             }
         };
         let queue: Arc<dyn Queue> = match self.args.fault_seed {

@@ -40,7 +40,7 @@ impl Broker {
             return Err(CommandError::NoFolder { url: url.to_string() });
         }
         let settings = Settings { clock: clock(), seed: random() };
-        let opened = timeout(ANSWER_MAX, Box::pin(queue::connect(&url, &settings))).await;
+        let opened = timeout(ANSWER_MAX, queue::connect(&url, &settings)).await;
         let url = url.to_string();
         match opened {
             Ok(Ok(queue)) => Ok(Self { url, queue }),
