@@ -8,9 +8,11 @@ use aws_sdk_sqs::types::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::calls::Place;
+use super::batch::Batch;
+use super::calls::{Change, Place};
 use super::client::timeouts;
 use super::codec::{Death, Wire, unwrapped};
 use super::error::Failure;
@@ -52,8 +54,40 @@ pub(super) async fn receive(
     }
 }
 
-/// One request.
+/// One request. It is seen to its end also if nobody waits for it any more: the broker may go on answering it long after
+/// the connection is gone, and would lease to nobody what somebody has just handed back. What comes then is handed back.
 async fn ask(
+    place: &Place,
+    max: usize,
+    wait_secs: u64,
+    visibility_secs: i32,
+) -> Result<Vec<Fetched>, Failure> {
+    let (tell, told) = oneshot::channel();
+    let unheard = place.clone();
+    tokio::spawn(async move {
+        let answer = request(&unheard, max, wait_secs, visibility_secs).await;
+        if let Err(Ok(found)) = tell.send(answer) {
+            hand_back(&unheard, found).await;
+        }
+    });
+    // The task answers unless it panicked.
+    told.await.unwrap_or_else(|_| Err(Failure::unanswered(place.doing("receiving from"))))
+}
+
+async fn hand_back(place: &Place, found: Vec<Fetched>) {
+    if found.is_empty() {
+        return;
+    }
+    let entries: Vec<_> = found.into_iter().map(|fetched| (fetched.handle, 0)).collect();
+    let failed = match Change(place).send(&entries.iter().collect::<Vec<_>>()).await {
+        Ok(failed) if failed.is_empty() => return,
+        Ok(failed) => failed.len(),
+        Err(_) => entries.len(),
+    };
+    tracing::debug!(failed, queue = %place.target, "messages that nobody waited for come again when their lease ends");
+}
+
+async fn request(
     place: &Place,
     max: usize,
     wait_secs: u64,
