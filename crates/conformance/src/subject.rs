@@ -15,7 +15,7 @@ pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 ///
 /// # What the implementer owes
 /// A [`Place`] of its own for every case, so that cases run side by side: on a shared broker a prefix of its own, which
-/// [`fresh_prefix`] gives.
+/// [`fresh_prefix`](crate::fresh_prefix) gives.
 pub trait Subject: Send + Sync {
     /// Its name: a column of the table.
     fn name(&self) -> &'static str;
