@@ -2,13 +2,13 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`broker`] | from a URL to a broker, and to one of its subscriptions |
-//! | [`error`] | what went wrong, and with which exit status |
-//! | [`line`] | a message as a line of a file |
-//! | [`out`] | tables and JSON on standard output |
-//! | [`take`] | taking many messages at a time |
-//! | [`drain`], [`peek`], [`send`], [`redrive`], [`stat`], [`bench`], [`audit`], [`serve_sqs`] | a command each |
-//! | [`topics`], [`completions`] | the others |
+//! | `broker` | from a URL to a broker, and to one of its subscriptions |
+//! | `error` | what went wrong, and with which exit status |
+//! | `line` | a message as a line of a file |
+//! | `out` | tables and JSON on standard output |
+//! | `take` | taking many messages at a time |
+//! | `drain`, `peek`, `send`, `redrive`, `stat`, `bench`, `audit`, `serve_sqs` | a command each |
+//! | `topics`, `completions` | the others |
 
 pub(crate) mod audit;
 pub(crate) mod bench;
