@@ -13,6 +13,8 @@ use tokio::time::timeout;
 
 /// How long a broker may take to answer when it is opened or looked at.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// What every store has in its folder: opening one without it would begin a queue there.
+const STORE: &str = "STORE";
 /// Subscriptions that an error names.
 const NAMED_MAX: usize = 12;
 
@@ -36,7 +38,7 @@ impl Broker {
     /// Opens it.
     pub(crate) async fn open(given: &GivenUrl, purpose: For) -> Result<Self, CommandError> {
         let url = given.url().map_err(CommandError::Url)?.clone();
-        if purpose == For::Using && folder(&url).is_some_and(|folder| !folder.is_dir()) {
+        if purpose == For::Using && folder(&url).is_some_and(|folder| !folder.join(STORE).is_file()) {
             return Err(CommandError::NoFolder { url: url.to_string() });
         }
         let settings = Settings { clock: clock(), seed: random() };

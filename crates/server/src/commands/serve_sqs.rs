@@ -87,6 +87,7 @@ pub(crate) async fn run(args: &ServeSqsArgs) -> Result<ExitCode, CommandError> {
 fn greet(args: &ServeSqsArgs, address: SocketAddr) -> Result<(), CommandError> {
     let (region, data) = (&args.region, args.data.display());
     let url = format!("http://{address}");
+    let build = if cfg!(feature = "sqs") { "" } else { "  (of a build with --features sqs)" };
     if args.common.json {
         return out::print_json(
             &serde_json::json!({ "endpoint": url, "region": region, "account": args.account }),
@@ -97,7 +98,7 @@ fn greet(args: &ServeSqsArgs, address: SocketAddr) -> Result<(), CommandError> {
          boto3      boto3.client(\"sqs\", endpoint_url=\"{url}\", region_name=\"{region}\", aws_access_key_id=\"x\", \
          aws_secret_access_key=\"x\")\n  \
          AWS CLI    AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws sqs list-queues --endpoint-url {url} --region {region}\n  \
-         antiphon   antiphon serve --queue sqs+{url}\n  \
+         antiphon   antiphon serve --queue sqs+{url}{build}\n  \
          data       {data}"
     ))
 }
