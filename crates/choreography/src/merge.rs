@@ -72,7 +72,8 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
         if envelope.event_type != F::TYPE {
             return Err(format!("type {:?} is not {:?}", envelope.event_type, F::TYPE));
         }
-        let ours = &self.store.identity().deployment;
+        let identity = self.store.identity();
+        let ours = &identity.deployment;
         match &envelope.deployment {
             Some(theirs) if theirs == ours => {}
             Some(theirs) => return Err(format!("it belongs to deployment {theirs:?}, this is {ours:?}")),

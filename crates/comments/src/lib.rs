@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`rows`] | the catalogue: every kind of row with its key |
 //! | [`comment`] | the state of a comment, its lattice, what it counts for |
+//! | `count` | counting a group from the rows, for an heir |
 //! | `write` | post, edit, delete, hide: pure functions of the rows they read |
 //! | `read` | pages of comments with authors and counts |
 //! | `thread` | the thread around a comment, as a graph that hostile rows cannot lead in circles |
@@ -15,6 +16,7 @@
 //! | `http` | its face |
 
 pub mod comment;
+mod count;
 mod http;
 mod merge;
 pub mod read;
@@ -22,12 +24,14 @@ pub mod rows;
 mod thread;
 mod write;
 
+pub use merge::hear_tally;
+
 use api::KeyRing;
 use choreography::{NameError, Relay, signing_keys};
 use messages::TallyFact;
 use queue::Publisher;
 use std::sync::Arc;
-use store::{Store, StoreError};
+use store::{Healer, Store, StoreError};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The service's name: in its store, its subscriptions and its folder.
@@ -55,6 +59,11 @@ impl Comments {
     /// What announces its tallies.
     pub fn relay(&self, publisher: Arc<dyn Publisher>) -> Result<Relay, NameError> {
         Relay::new(self.store.clone(), publisher).announcing::<TallyFact, rows::TallyRow>()
+    }
+
+    /// What heals it when it has lost data or become an heir.
+    pub fn healer(&self) -> Healer {
+        Healer::new(self.store.clone()).counting::<rows::CommentRow>()
     }
 
     /// Its routes, described.

@@ -30,12 +30,12 @@
 //! each of its comments show it; the top level does not.
 
 use crate::comment::Comment;
-use lattice::{Stamp, Tally};
+use lattice::{ReplicaId, Stamp, Tally};
 use messages::{
     CommentId, Fact, Group, KeyId, ParagraphId, PartId, PartState, Profile, SigningKeyState, TallyFact,
     TallyKey, UserId,
 };
-use store::{Counted, Row, key};
+use store::{Counted, Row, View, ViewError, key};
 
 /// Comments.
 #[derive(Debug)]
@@ -66,6 +66,10 @@ impl Counted for CommentRow {
             Group::Part(_) | Group::Paragraph(..) => Some(TallyFact::TOPIC),
             Group::Replies(_) => None,
         }
+    }
+
+    fn count(view: &mut View<'_>, group: &Group, owner: ReplicaId) -> Result<u64, ViewError> {
+        crate::count::count(view, *group, owner)
     }
 }
 
@@ -124,6 +128,13 @@ pub fn paragraph(part: PartId, paragraph: ParagraphId, at: Stamp, id: CommentId)
     key::index(PARAGRAPH, &((part, paragraph), (at, id)))
 }
 
+/// The stamp and the id in which every index entry ends.
+pub fn entry(entry: &[u8]) -> Option<(Stamp, CommentId)> {
+    let (rest, id) = entry.split_last_chunk::<16>()?;
+    let stamp = rest.last_chunk::<{ Stamp::BYTES }>()?;
+    Some((Stamp::from_bytes(*stamp), CommentId::from_bytes(*id)))
+}
+
 /// The stamp and the id of the reply that an entry of [`replies`] is about.
 pub fn reply(entry: &[u8]) -> Option<(Stamp, CommentId)> {
     let (_, at, id): (CommentId, Stamp, CommentId) = key::read_index(REPLIES, entry)?;
@@ -158,7 +169,7 @@ pub fn indexed(entry: &[u8]) -> Option<CommentId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lattice::{Hlc, Lane, ReplicaId};
+    use lattice::{Hlc, Lane};
 
     #[test]
     fn entries_sort_by_stamp_and_name_their_comment() {
@@ -171,6 +182,10 @@ mod tests {
         assert!(thread(part, at(1), old).starts_with(&thread_prefix(part)));
         assert!(replies(old, at(1), new).starts_with(&replies_prefix(old)));
         assert_eq!(reply(&replies(old, at(1), new)), Some((at(1), new)));
+        for index in [flat(part, at(1), new), replies(old, at(1), new)] {
+            assert_eq!(entry(&index), Some((at(1), new)));
+        }
+        assert_eq!(entry(&[FLAT; 9]), None);
         assert_eq!(reply(&thread(part, at(1), new)), None);
     }
 }

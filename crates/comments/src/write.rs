@@ -3,11 +3,11 @@
 //! Every one of them is answered in the same way: the comment as it is then. Repeating one changes nothing.
 
 use crate::comment::{Comment, Deletion, Post, Right};
-use crate::rows::{CommentRow, PartRow, TallyRow};
+use crate::rows::{self, CommentRow, PartRow};
 use api::Problem;
 use lattice::{Lww, Min};
-use messages::{CommentId, Group, ParagraphId, PartId, UserId};
-use store::{Abort, View, ViewError, join_counted};
+use messages::{CommentId, ParagraphId, PartId, UserId};
+use store::{Abort, Scan, View, ViewError, join_counted};
 
 /// A comment to be posted, checked already.
 #[derive(Debug, Clone)]
@@ -106,14 +106,7 @@ const CLIMB_MAX: usize = 4;
 
 /// Whether somebody answered a comment here before it came.
 fn is_awaited(view: &mut View<'_>, id: CommentId) -> Result<bool, ViewError> {
-    let owners: Vec<_> = view.owned().iter().map(|(owner, _)| owner).collect();
-    for owner in owners {
-        let tally = view.get::<TallyRow>(&(Group::Replies(id), owner).into())?;
-        if tally.is_some_and(|tally| tally.added > 0) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(!view.scan(&Scan::prefix(&rows::replies_prefix(id)).limit(1))?.is_empty())
 }
 
 /// Keeps the rule of an add-only graph that is acyclic for ever: a new vertex is one that nothing points at. A comment

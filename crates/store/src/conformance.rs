@@ -2,17 +2,23 @@
 //!
 //! There are no skips. An engine that cannot do one of these cannot hold the promises of a store.
 
-#![expect(clippy::expect_used, reason = "a suite for tests: it fails by panicking, with what was wrong")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a suite for tests: it fails by panicking, with what was wrong"
+)]
 
 use crate::{
     Abort, Counted, Engine, Joined, OpenError, Row, Scan, SeededWorld, Setup, Store, StoreError, View,
-    WriteError, join_counted, key,
+    ViewError, WriteError, join_counted, key,
 };
 use lattice::{Contributes, Contribution, Lattice, Life, Max, Min, ReplicaId, Stamp, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
+
+mod epochs;
 
 /// Storage that survives its store being closed.
 pub trait Home {
@@ -74,10 +80,28 @@ impl Counted for Elements {
     fn announced_on(group: &u64) -> Option<&'static str> {
         (*group != 0).then_some("tallies")
     }
+    fn count(view: &mut View<'_>, group: &u64, owner: ReplicaId) -> Result<u64, ViewError> {
+        let page = view.scan(&Scan::prefix(&[Self::TAG]))?;
+        let counted = Contribution { group: *group, owner };
+        let elements = view.decoded::<Self>(&page)?;
+        let contributing = elements.iter().filter(|(_, element)| element.contributions().contains(&counted));
+        Ok(contributing.count() as u64)
+    }
+}
+
+/// One that a replica accepted.
+fn post(at: u64, replica: ReplicaId, group: u64) -> Element {
+    let at = Stamp { hlc: lattice::Hlc::new(at, 0), replica, lane: lattice::Lane::default() };
+    Element { post: Min::of((at, group)), life: Life::Live }
 }
 
 fn open(home: &impl Home) -> Store {
-    let world = Arc::new(SeededWorld::new(1, 1_700_000_000_000));
+    open_in(home, 1)
+}
+
+/// With other entropy: what draws an id draws another one.
+fn open_in(home: &impl Home, seed: u64) -> Store {
+    let world = Arc::new(SeededWorld::new(seed, 1_700_000_000_000));
     Store::open(home.engine(), world, &Setup::of("suite")).expect("the storage opens")
 }
 
@@ -95,17 +119,21 @@ pub async fn run<H: Home>(fresh: impl Fn() -> H) {
     stamps_never_repeat_over_restarts(&fresh()).await;
     relaxed_writes_are_read_and_synced_by_the_next(&fresh()).await;
     counting_follows_the_rows(&fresh()).await;
+    epochs::identity_changes_with_its_commit(&fresh()).await;
+    epochs::scans_inside_a_write_see_its_group(&fresh()).await;
+    epochs::an_heir_counts_again(&fresh()).await;
+    epochs::a_replica_meets_its_own_future(&fresh()).await;
     a_closed_store_says_so(&fresh()).await;
 }
 
 async fn identity_is_minted_once(home: &impl Home) {
     let store = open(home);
-    let first = store.identity().clone();
+    let first = store.identity();
     assert_ne!(first.replica, ReplicaId::NIL);
     store.close().await;
     let world = Arc::new(SeededWorld::new(2, 0));
     let again = Store::open(home.engine(), world.clone(), &Setup::of("suite")).expect("opens again");
-    assert_eq!(*again.identity(), first, "the identity is as old as the storage");
+    assert_eq!(again.identity(), first, "the identity is as old as the storage");
     again.close().await;
     let other = Store::open(home.engine(), world.clone(), &Setup::of("other"));
     assert!(matches!(other, Err(OpenError::WrongService { .. })), "{other:?}");
@@ -315,13 +343,6 @@ async fn counting_follows_the_rows(home: &impl Home) {
             })
             .await
             .expect("joined")
-    };
-    let post = |at: u64, replica, group| Element {
-        post: Min::of((
-            Stamp { hlc: lattice::Hlc::new(at, 0), replica, lane: lattice::Lane::default() },
-            group,
-        )),
-        life: Life::Live,
     };
     let gone = Element { post: Min::default(), life: Life::Gone };
     join(1, post(5, me, 10)).await;

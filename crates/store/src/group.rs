@@ -184,7 +184,7 @@ impl Committer {
     }
 
     fn commit(&mut self, group: Group, durability: Durability) -> Result<(), StoreError> {
-        let Group { written: mut batch, clock, snapshot, sequence, .. } = group;
+        let Group { written: mut batch, clock, snapshot, sequence, identity, .. } = group;
         drop(snapshot);
         // Nothing to write, and nothing that a synced answer could rest on is still in the air.
         if batch.is_empty() && !(durability == Durability::Synced && self.unsynced) {
@@ -216,6 +216,10 @@ impl Committer {
         }
         self.marks = marks;
         self.unsynced = durability == Durability::Relaxed;
+        if !Arc::ptr_eq(&self.identity, &identity) {
+            self.identity = Arc::clone(&identity);
+            self.shared.set_identity(identity);
+        }
         self.shared.committed(sequence, &outbox);
         Ok(())
     }

@@ -1,10 +1,11 @@
-//! Who a store is: minted at its creation, and what its next start must remember.
+//! Who a store is: minted at its creation, changed only by what heals it, and what its next start must remember.
 
 use crate::key::META_TAG;
 use lattice::{Clock, Hlc, Lane, OwnedTallies, ReplicaId};
 use serde::{Deserialize, Serialize};
 
-/// The facts of a replica that are as old as its store.
+/// Who a replica is. As old as its store, unless that was found to have lost data or to have been replaced: then it
+/// goes on under another id (`epochs.rs`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Which service's rows these are.
@@ -12,7 +13,7 @@ pub struct Identity {
     /// The deployment: minted with the first store of a site family, given to the others by configuration. Messages
     /// from another deployment are refused.
     pub deployment: String,
-    /// This durable store, and no other one ever.
+    /// This durable store, and no other one ever: a store that lost data takes a new one.
     pub replica: ReplicaId,
     /// The tallies that this replica writes: its own, and adopted ones.
     pub owned: OwnedTallies,

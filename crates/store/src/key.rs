@@ -8,6 +8,10 @@
 //! |---|---|---|---|---|
 //! | `0x00` | identity | `identity` | JSON [`crate::Identity`] | as long as the replica |
 //! | `0x00` | high-water marks | `marks` | JSON clock and sequence | as long as the replica |
+//! | `0x00` | who writes tallies | `owners` | JSON, replica to [`crate::Owner`] | as long as the replica |
+//! | `0x00` | that data was lost | `lost` | the id, in text, that must not be used further | until healed |
+//! | `0x00` | tallies met from the future | `alarm` | JSON, see `heal` | until healed |
+//! | `0x00` | what is counted again | `recount` | JSON [`crate::Recount`] | until counted |
 //! | `0x01` | outbox mark | topic, `0x00`, the marked row's whole key | version and since when, two `u64` big-endian | until announced |
 //! | `0x02` | kept message | half a SHA-256 of where from and what | JSON, see `choreography::kept` | until it is understood |
 //! | `0x10`… | a service's rows | its catalogue says | its catalogue says | its catalogue says |

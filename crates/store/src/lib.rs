@@ -44,6 +44,9 @@
 //! | `group` | the group commit |
 //! | `store` | the handle: open, write, read, close |
 //! | `counted` | rows that are counted, and the tallies that move with them |
+//! | `epochs` | who a replica is may change: a new id, tallies taken over and given up |
+//! | `hearing` | tallies from elsewhere: how a replica meets its own future |
+//! | `heal` | what such a meeting asks for: counting again, group by group |
 //! | `outbox` | marks of what is to be announced, and their mirror in memory |
 //! | [`engine`] | the port, and the engines: memory, fjall |
 //! | `world` | the one place that owns clock and entropy |
@@ -54,8 +57,11 @@
 
 mod counted;
 pub mod engine;
+mod epochs;
 mod error;
 mod group;
+mod heal;
+mod hearing;
 mod identity;
 pub mod key;
 mod outbox;
@@ -68,17 +74,20 @@ mod world;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
-pub use counted::{Counted, join_counted};
+pub use counted::{Counted, ensure_counted, join_counted};
 #[cfg(feature = "fjall")]
 pub use engine::fjall::{Fjall, FjallConfig};
 pub use engine::memory::Memory;
 pub use engine::{Durability, Engine, SCAN_PAIRS_MAX, Scan};
+pub use epochs::{OWNED_TALLIES_MAX, OWNERS_KNOWN_MAX, Owner, owners};
 pub use error::{Abort, OpenError, StoreError, ViewError, WriteError};
 pub use group::{Committer, GROUP_WRITES_MAX, ROUNDS_MAX, WAITING_WRITES_MAX};
+pub use heal::{AdoptRefused, Adopted, GROUPS_COUNTED_MAX, Healer, Recount, Step, adopt, renew_restored};
+pub use hearing::{Heard, hear_tally};
 pub use identity::Identity;
 pub use key::{KeyPart, Row};
 pub use outbox::{MIRROR_MARKS_MAX, Mark};
 pub use read::Reader;
 pub use store::{Setup, Store};
-pub use view::{Joined, View};
+pub use view::{Decoded, Joined, View};
 pub use world::{RealWorld, SeededWorld, World};

@@ -54,15 +54,7 @@ impl Reader {
     }
 
     /// A range of rows of one kind.
-    pub async fn rows<R: Row>(&self, scan: &Scan) -> Result<Vec<(R::Key, R::State)>, StoreError> {
-        self.scan(scan)
-            .await?
-            .iter()
-            .map(|(key, bytes)| {
-                let id = key::read::<R>(key)
-                    .ok_or_else(|| view::corrupt(R::NAME, key, "not a key of this kind"))?;
-                Ok((id, view::decode::<R>(key, bytes)?))
-            })
-            .collect()
+    pub async fn rows<R: Row>(&self, scan: &Scan) -> Result<Vec<view::Decoded<R>>, StoreError> {
+        self.scan(scan).await?.iter().map(view::decode_pair::<R>).collect()
     }
 }

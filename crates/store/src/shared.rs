@@ -14,7 +14,8 @@ use tokio::sync::watch;
 pub(crate) struct Shared {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) world: Arc<dyn World>,
-    pub(crate) identity: Arc<Identity>,
+    /// As committed. Locked for the time of a clone.
+    identity: Mutex<Arc<Identity>>,
     /// Locked for moments, by the committer and by the relay.
     outbox: Mutex<Mirror>,
     pub(crate) committed: watch::Sender<u64>,
@@ -33,11 +34,19 @@ impl Shared {
         Ok(Self {
             engine,
             world,
-            identity,
+            identity: Mutex::new(identity),
             outbox: Mutex::new(mirror),
             committed: watch::Sender::new(sequence),
             stopped: OnceLock::new(),
         })
+    }
+
+    pub(crate) fn identity(&self) -> Arc<Identity> {
+        Arc::clone(&self.identity.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_identity(&self, identity: Arc<Identity>) {
+        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = identity;
     }
 
     fn outbox(&self) -> MutexGuard<'_, Mirror> {

@@ -128,9 +128,10 @@ impl Store {
         Ok(Reader::new(self.shared.engine.snapshot()?))
     }
 
-    /// Who this store is.
-    pub fn identity(&self) -> &Identity {
-        &self.shared.identity
+    /// Who this store is, as of the last commit. It may change while it runs ([`View::renew`], [`View::adopt`]), so ask
+    /// where it is needed and keep no copy.
+    pub fn identity(&self) -> Arc<Identity> {
+        self.shared.identity()
     }
 
     /// The world it was opened in.

@@ -1,14 +1,17 @@
 //! What a function inside [`crate::Store::write`] sees and changes.
 
-use crate::engine::{Batch, Lookup, Snapshot};
+use crate::engine::{Batch, Lookup, Pair, Snapshot};
+use crate::epochs::ours_from_the_future;
 use crate::error::{StoreError, ViewError};
-use crate::identity::Identity;
+use crate::identity::{Identity, identity_key};
 use crate::key::{self, KEY_BYTES_MAX, Row};
 use crate::outbox;
 use bytes::Bytes;
 use lattice::{Clock, Lattice, OwnedTallies, ReplicaId, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+mod scan;
 
 /// A row before and after a join.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,9 @@ pub struct Joined<S> {
     /// True when the row grew: only then was anything written.
     pub grew: bool,
 }
+
+/// The key and the state of a row.
+pub type Decoded<R> = (<R as Row>::Key, <R as Row>::State);
 
 /// The rows of one waiting group: a snapshot, what was loaded beside it, and what the group wrote so far.
 #[derive(Debug)]
@@ -42,17 +48,22 @@ pub(crate) struct Group {
 pub struct View<'g> {
     group: &'g mut Group,
     written: Batch,
+    /// Who the function made of this replica, if it did.
+    identity: Option<Arc<Identity>>,
     missing: BTreeSet<Vec<u8>>,
 }
 
 impl<'g> View<'g> {
     pub(crate) fn new(group: &'g mut Group) -> Self {
-        Self { group, written: Batch::new(), missing: BTreeSet::new() }
+        Self { group, written: Batch::new(), identity: None, missing: BTreeSet::new() }
     }
 
     /// Makes the function's writes the group's.
     pub(crate) fn keep(mut self) {
         self.group.written.append(&mut self.written);
+        if let Some(identity) = self.identity {
+            self.group.identity = identity;
+        }
     }
 
     /// Forgets the function's writes; what it missed is what has to be loaded.
@@ -65,24 +76,46 @@ impl<'g> View<'g> {
         self.group.now_ms
     }
 
+    /// Who writes: as the store is, or as this function or an earlier one of its group made it.
+    pub fn identity(&self) -> &Identity {
+        self.identity.as_ref().unwrap_or(&self.group.identity)
+    }
+
     /// The replica that writes.
     pub fn replica(&self) -> ReplicaId {
-        self.group.identity.replica
+        self.identity().replica
     }
 
     /// The tallies that this replica writes.
     pub fn owned(&self) -> &OwnedTallies {
-        &self.group.identity.owned
+        &self.identity().owned
+    }
+
+    /// Becomes somebody: in this commit, for what this function and those behind it do.
+    pub(crate) fn become_who(&mut self, identity: Identity) -> Result<(), ViewError> {
+        let bytes = serde_json::to_vec(&identity)
+            .map_err(|error| corrupt("identity", &identity_key(), &error.to_string()))?;
+        self.set(identity_key(), bytes);
+        self.identity = Some(Arc::new(identity));
+        Ok(())
     }
 
     /// A stamp above every one that this lane minted, and above `above`, the stamp of what is being changed.
     pub fn mint(&mut self, above: Option<Stamp>) -> Stamp {
-        self.group.clock.mint(self.group.now_ms, above)
+        let stamp = self.group.clock.mint(self.group.now_ms, above);
+        // A function that renewed the replica mints in its new name; the moments are the clock's, and go on.
+        Stamp { replica: self.replica(), ..stamp }
     }
 
     /// Hears of a stamp minted elsewhere, so that the next one minted here is above it. One from a clock that runs too
     /// far ahead is merged all the same (refusing would diverge), does not drag ours, and raises the alarm.
+    ///
+    /// One in our own name that we never minted tells that this store has lost data: it is noted, for
+    /// [`crate::Healer`].
     pub fn observe(&mut self, remote: Stamp) {
+        if remote.replica == self.replica() && ours_from_the_future(&self.group.clock, remote) {
+            self.note_lost();
+        }
         if let Err(error) = self.group.clock.observe(remote, self.group.now_ms) {
             metrics::counter!("antiphon_clock_ahead_total").increment(1);
             tracing::warn!(stamp = %remote, %error, "a remote clock runs ahead: check its time source");
@@ -125,6 +158,11 @@ impl<'g> View<'g> {
             Some(bytes) => decode::<R>(&key, &bytes).map(Some).map_err(ViewError::from),
             None => Ok(None),
         }
+    }
+
+    /// Pairs that [`View::scan`] found, as rows of one kind.
+    pub fn decoded<R: Row>(&self, pairs: &[Pair]) -> Result<Vec<Decoded<R>>, ViewError> {
+        pairs.iter().map(|pair| decode_pair::<R>(pair).map_err(ViewError::from)).collect()
     }
 
     /// Joins a delta into a row. **The** way to change a row: there is no other.
@@ -178,6 +216,11 @@ impl<'g> View<'g> {
 /// Reads a stored row.
 pub(crate) fn decode<R: Row>(key: &[u8], bytes: &[u8]) -> Result<R::State, StoreError> {
     serde_json::from_slice(bytes).map_err(|error| corrupt(R::NAME, key, &error.to_string()))
+}
+
+pub(crate) fn decode_pair<R: Row>((key, bytes): &Pair) -> Result<Decoded<R>, StoreError> {
+    let id = key::read::<R>(key).ok_or_else(|| corrupt(R::NAME, key, "not a key of this kind"))?;
+    Ok((id, decode::<R>(key, bytes)?))
 }
 
 fn encode<R: Row>(key: &[u8], state: &R::State) -> Result<Vec<u8>, StoreError> {

@@ -38,7 +38,7 @@ use lattice::{Lww, Stamp};
 use messages::PartFact;
 use queue::Publisher;
 use std::sync::Arc;
-use store::{Store, StoreError};
+use store::{Healer, Store, StoreError};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The service's name: in its store, its subscriptions and its folder.
@@ -85,6 +85,11 @@ impl Stories {
     /// What announces its parts.
     pub fn relay(&self, publisher: Arc<dyn Publisher>) -> Result<Relay, NameError> {
         Relay::new(self.store.clone(), publisher).announcing::<PartFact, rows::PartFactRow>()
+    }
+
+    /// What heals it when it has lost data or become an heir: votes are counted again.
+    pub fn healer(&self) -> Healer {
+        Healer::new(self.store.clone()).counting::<rows::VoteRow>()
     }
 
     /// Its routes, described.

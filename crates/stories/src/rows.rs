@@ -27,9 +27,9 @@ use crate::parts_order::PartsOrder;
 use crate::readers::{Readers, ReadersSecret};
 use crate::story::Story;
 use crate::vote::{Vote, VoteGroup};
-use lattice::{ReplicaId, Stamp, Tally};
+use lattice::{Contributes, Contribution, ReplicaId, Stamp, Tally};
 use messages::{KeyId, PartId, PartState, Profile, SigningKeyState, StoryId, TallyKey, UserId};
-use store::{Counted, Row, key};
+use store::{Counted, Row, SCAN_PAIRS_MAX, Scan, View, ViewError, key};
 
 /// Stories.
 #[derive(Debug)]
@@ -87,6 +87,22 @@ impl Counted for VoteRow {
     /// Nobody else shows votes.
     fn announced_on(_group: &VoteGroup) -> Option<&'static str> {
         None
+    }
+
+    fn count(view: &mut View<'_>, group: &VoteGroup, owner: ReplicaId) -> Result<u64, ViewError> {
+        let (mut scan, mut count) = (Scan::prefix(&key::index(Self::TAG, group)), 0_u64);
+        let counted = Contribution { group: *group, owner };
+        loop {
+            let page = view.scan(&scan)?;
+            for (key, vote) in view.decoded::<Self>(&page)? {
+                debug_assert_eq!(VoteGroup(key.0), *group, "the scan is of one part");
+                count += u64::from(vote.contributions().contains(&counted));
+            }
+            match page.last() {
+                Some((last, _)) if page.len() >= SCAN_PAIRS_MAX => scan = scan.after(last),
+                _ => return Ok(count),
+            }
+        }
     }
 }
 

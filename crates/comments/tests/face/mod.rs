@@ -99,7 +99,7 @@ impl Face {
         &self,
         facts: impl IntoIterator<Item = (F::Key, F::State)>,
     ) -> Result<(), HandlerError> {
-        let deployment = &self.comments.store().identity().deployment;
+        let deployment = &self.comments.store().identity().deployment.clone();
         let message = announcement::<F>("1", deployment, &facts.into_iter().collect()).unwrap();
         let link =
             self.comments.links().unwrap().into_iter().find(|link| link.topic.as_str() == F::TOPIC).unwrap();
