@@ -8,12 +8,16 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Abort, Row, Store};
+use store::{Abort, Row, Store, View, ViewError};
 
 /// Hears of facts that were merged and are on the disk.
 type OnMerged<F> = Arc<dyn Fn(&DeltaGroup<F>) + Send + Sync>;
 /// Says why a fact is not to be merged, if it is not.
 type Believe<F> = Arc<dyn Fn(&<F as Fact>::Key, &<F as Fact>::State) -> Result<(), String> + Send + Sync>;
+
+/// Joins one fact, with all that belongs to it.
+type Joining<F> =
+    Arc<dyn Fn(&mut View<'_>, &<F as Fact>::Key, <F as Fact>::State) -> Result<(), ViewError> + Send + Sync>;
 
 /// Joins facts `F` into the rows `R` of a store, durably, before it says that it has handled them.
 ///
@@ -23,6 +27,7 @@ type Believe<F> = Arc<dyn Fn(&<F as Fact>::Key, &<F as Fact>::State) -> Result<(
 pub struct Merge<F: Fact, R> {
     store: Store,
     believe: Believe<F>,
+    joining: Joining<F>,
     on_merged: OnMerged<F>,
     row: PhantomData<fn() -> R>,
 }
@@ -32,6 +37,7 @@ impl<F: Fact, R> Clone for Merge<F, R> {
         Self {
             store: self.store.clone(),
             believe: Arc::clone(&self.believe),
+            joining: Arc::clone(&self.joining),
             on_merged: Arc::clone(&self.on_merged),
             row: PhantomData,
         }
@@ -47,7 +53,25 @@ impl<F: Fact, R> fmt::Debug for Merge<F, R> {
 impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
     /// A merge into `store`.
     pub fn new(store: Store) -> Self {
-        Self { store, believe: Arc::new(|_, _| Ok(())), on_merged: Arc::new(|_| {}), row: PhantomData }
+        Self {
+            store,
+            believe: Arc::new(|_, _| Ok(())),
+            joining: Arc::new(|view, key, state| view.join::<R>(key, state).map(drop)),
+            on_merged: Arc::new(|_| {}),
+            row: PhantomData,
+        }
+    }
+
+    /// Joins every fact in this way instead of into its row alone: with index rows, tallies, and whatever else a local
+    /// write of the same row would change. It runs inside the write, and may run again: it does nothing but read and
+    /// write its view. It marks nothing for those who hear the fact itself: who accepted a change announces it.
+    #[must_use]
+    pub fn joining(
+        mut self,
+        join: impl Fn(&mut View<'_>, &F::Key, F::State) -> Result<(), ViewError> + Send + Sync + 'static,
+    ) -> Self {
+        self.joining = Arc::new(join);
+        self
     }
 
     /// Merges only what `believe` does not refuse, with a reason: facts that must be signed.
@@ -87,15 +111,21 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
     }
 
     async fn join(&self, group: Arc<DeltaGroup<F>>) -> Result<(), store::StoreError> {
+        let joining = Arc::clone(&self.joining);
         let joined = self.store.write(move |view| {
             view.expect_keys(group.keys().map(store::key::of::<R>))?;
+            let mut missed = false;
             for (key, state) in group.iter() {
                 if let Some(stamp) = F::newest_stamp(state) {
                     view.observe(stamp);
                 }
-                view.join::<R>(key, state.clone())?;
+                // One that misses a row holds up no other: all that is missing is then loaded in one round trip.
+                match joining(view, key, state.clone()) {
+                    Err(ViewError::Miss) => missed = true,
+                    joined => joined?,
+                }
             }
-            Ok::<_, Abort<std::convert::Infallible>>(())
+            if missed { Err(ViewError::Miss.into()) } else { Ok::<_, Abort<std::convert::Infallible>>(()) }
         });
         joined.await.map_err(store::WriteError::into_store)
     }

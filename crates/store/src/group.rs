@@ -143,6 +143,7 @@ impl Committer {
             written: Batch::new(),
             clock: self.marks.clock(self.identity.replica),
             identity: Arc::clone(&self.identity),
+            muted: Arc::clone(&self.shared.muted),
             now_ms: self.world.now_ms(),
             sequence: self.marks.sequence + 1,
         };

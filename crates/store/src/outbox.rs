@@ -32,6 +32,13 @@ pub(crate) fn mark_key(topic: &str, row: &[u8]) -> Vec<u8> {
     [&[OUTBOX_TAG], topic.as_bytes(), &[0], row].concat()
 }
 
+/// The topic of a mark's key.
+pub(crate) fn topic_of(key: &[u8]) -> Option<&str> {
+    let rest = key.strip_prefix(&[OUTBOX_TAG])?;
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    std::str::from_utf8(rest.get(..end)?).ok()
+}
+
 /// A mark's value: its version, and since when it waits.
 pub(crate) fn value(version: u64, since_ms: u64) -> Bytes {
     [version.to_be_bytes(), since_ms.to_be_bytes()].concat().into()
@@ -45,16 +52,11 @@ pub(crate) fn parse_value(bytes: &[u8]) -> Option<(u64, u64)> {
 }
 
 fn parse((key, value): &Pair) -> Option<Mark> {
-    let rest = key.strip_prefix(&[OUTBOX_TAG])?;
-    let end = rest.iter().position(|byte| *byte == 0)?;
-    let (topic, row) = rest.split_at_checked(end)?;
+    let topic = topic_of(key)?;
+    // Behind the tag, the topic and its zero byte.
+    let row = key.get(topic.len() + 2..)?;
     let (version, since_ms) = parse_value(value)?;
-    Some(Mark {
-        topic: std::str::from_utf8(topic).ok()?.to_owned(),
-        row: Bytes::copy_from_slice(row.get(1..)?),
-        version,
-        since_ms,
-    })
+    Some(Mark { topic: topic.to_owned(), row: Bytes::copy_from_slice(row), version, since_ms })
 }
 
 /// The marks that are committed, in memory: the relay looks every few milliseconds, and the range on the disk is full

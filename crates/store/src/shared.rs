@@ -4,9 +4,10 @@ use crate::engine::{Engine, SCAN_PAIRS_MAX, Scan};
 use crate::error::StoreError;
 use crate::identity::Identity;
 use crate::key::OUTBOX_TAG;
-use crate::outbox::{Mark, Mirror};
+use crate::outbox::{self, Mark, Mirror};
 use crate::world::World;
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
 
@@ -16,6 +17,8 @@ pub(crate) struct Shared {
     pub(crate) world: Arc<dyn World>,
     /// As committed. Locked for the time of a clone.
     identity: Mutex<Arc<Identity>>,
+    /// The topics that nothing is marked for.
+    pub(crate) muted: Arc<BTreeSet<&'static str>>,
     /// Locked for moments, by the committer and by the relay.
     outbox: Mutex<Mirror>,
     pub(crate) committed: watch::Sender<u64>,
@@ -28,13 +31,15 @@ impl Shared {
         engine: Arc<dyn Engine>,
         world: Arc<dyn World>,
         identity: Arc<Identity>,
+        muted: Arc<BTreeSet<&'static str>>,
         sequence: u64,
     ) -> Result<Self, StoreError> {
-        let mirror = read_outbox(&*engine)?;
+        let mirror = read_outbox(&*engine, &muted)?;
         Ok(Self {
             engine,
             world,
             identity: Mutex::new(identity),
+            muted,
             outbox: Mutex::new(mirror),
             committed: watch::Sender::new(sequence),
             stopped: OnceLock::new(),
@@ -77,14 +82,16 @@ impl Shared {
     }
 }
 
-/// The whole outbox, page by page: so that every topic in it is known.
-fn read_outbox(engine: &dyn Engine) -> Result<Mirror, StoreError> {
+/// The whole outbox, page by page: so that every topic in it is known, but for those that are muted.
+fn read_outbox(engine: &dyn Engine, muted: &BTreeSet<&'static str>) -> Result<Mirror, StoreError> {
     let (mut mirror, snapshot) = (Mirror::default(), engine.snapshot()?);
     let mut scan = Scan::prefix(&[OUTBOX_TAG]);
     loop {
         let page = snapshot.scan(&scan)?;
         for (key, value) in &page {
-            mirror.changed(key, Some(value));
+            if outbox::topic_of(key).is_none_or(|topic| !muted.contains(topic)) {
+                mirror.changed(key, Some(value));
+            }
         }
         match page.last() {
             Some((last, _)) if page.len() >= SCAN_PAIRS_MAX => scan = scan.after(last),

@@ -10,6 +10,7 @@ use crate::shared::Shared;
 use crate::view::View;
 use crate::world::World;
 use lattice::{OwnedTallies, ReplicaId};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,18 +22,31 @@ pub struct Setup {
     pub service: String,
     /// The deployment to join; `None` mints one with a new store and keeps an old one's.
     pub deployment: Option<String>,
+    /// Topics that nobody listens to here, see [`Setup::muting`].
+    pub muted: BTreeSet<&'static str>,
 }
 
 impl Setup {
     /// A store of `service`, in whatever deployment it already is.
     pub fn of(service: impl Into<String>) -> Self {
-        Self { service: service.into(), deployment: None }
+        Self { service: service.into(), deployment: None, muted: BTreeSet::new() }
     }
 
     /// In this deployment.
     #[must_use]
     pub fn in_deployment(mut self, deployment: impl Into<String>) -> Self {
         self.deployment = Some(deployment.into());
+        self
+    }
+
+    /// With nobody to tell on these topics: no row is marked for them, so that a site without siblings pays nothing for
+    /// what only siblings would hear. Marks that an earlier start made stay on the disk, neither counted nor handed out;
+    /// a start that does not mute their topic announces them.
+    ///
+    /// What changes meanwhile is *not* marked afterwards: whoever stops muting a topic needs anti-entropy.
+    #[must_use]
+    pub fn muting(mut self, topics: impl IntoIterator<Item = &'static str>) -> Self {
+        self.muted.extend(topics);
         self
     }
 }
@@ -64,9 +78,15 @@ impl Store {
         let engine: Arc<dyn Engine> = Arc::new(engine);
         let (identity, marks) = meet(&*engine, &*world, setup)?;
         let identity = Arc::new(identity);
-        let shared =
-            Shared::new(Arc::clone(&engine), Arc::clone(&world), Arc::clone(&identity), marks.sequence)
-                .map_err(|error| unreadable(&error))?;
+        let muted = Arc::new(setup.muted.clone());
+        let shared = Shared::new(
+            Arc::clone(&engine),
+            Arc::clone(&world),
+            Arc::clone(&identity),
+            muted,
+            marks.sequence,
+        )
+        .map_err(|error| unreadable(&error))?;
         let shared = Arc::new(shared);
         let (sender, orders) = mpsc::channel(WAITING_WRITES_MAX);
         let committer = Committer {
@@ -132,6 +152,11 @@ impl Store {
     /// where it is needed and keep no copy.
     pub fn identity(&self) -> Arc<Identity> {
         self.shared.identity()
+    }
+
+    /// Whether nobody is told anything on a topic: see [`Setup::muting`].
+    pub fn mutes(&self, topic: &str) -> bool {
+        self.shared.muted.contains(topic)
     }
 
     /// The world it was opened in.

@@ -35,6 +35,7 @@ pub(crate) struct Group {
     pub(crate) written: Batch,
     pub(crate) clock: Clock,
     pub(crate) identity: Arc<Identity>,
+    pub(crate) muted: Arc<BTreeSet<&'static str>>,
     pub(crate) now_ms: u64,
     pub(crate) sequence: u64,
 }
@@ -193,8 +194,12 @@ impl<'g> View<'g> {
         self.written.insert(key, None);
     }
 
-    /// Marks a row to be announced on `topic`, as it is when the relay comes to it.
+    /// Marks a row to be announced on `topic`, as it is when the relay comes to it. On a muted topic nothing is to be
+    /// announced: see [`crate::Setup::muting`].
     pub fn mark<R: Row>(&mut self, topic: &'static str, key: &R::Key) -> Result<(), ViewError> {
+        if self.group.muted.contains(topic) {
+            return Ok(());
+        }
         let mark = outbox::mark_key(topic, &key::of::<R>(key));
         let waiting = self.bytes(&mark)?.and_then(|bytes| outbox::parse_value(&bytes));
         let since_ms = waiting.map_or(self.group.now_ms, |(_, since_ms)| since_ms);
