@@ -1,10 +1,12 @@
 //! A subscription of a service: this topic into that row kind.
 
+use crate::anti_entropy::Heard;
 use crate::merge::Merge;
 use consumer::BoxHandler;
 use messages::Fact;
-use queue::{NameError, Topic};
+use queue::{NameError, Publisher, Topic};
 use std::fmt;
+use std::sync::Arc;
 use store::{Row, Store};
 
 /// A topic that a service listens to, and what it does with what it hears.
@@ -14,6 +16,8 @@ pub struct Link {
     pub topic: Topic,
     /// What merges it.
     pub handler: BoxHandler,
+    /// What it heard of those that announce there.
+    pub heard: Heard,
 }
 
 impl fmt::Debug for Link {
@@ -23,13 +27,13 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    /// Facts `F` into rows `R`.
-    pub fn merging<F, R>(store: &Store) -> Result<Self, NameError>
+    /// Facts `F` into rows `R`. `publisher` takes the wants for what was lost.
+    pub fn merging<F, R>(store: &Store, publisher: &Arc<dyn Publisher>) -> Result<Self, NameError>
     where
         F: Fact,
         R: Row<Key = F::Key, State = F::State>,
     {
-        Self::with(Merge::<F, R>::new(store.clone()))
+        Self::with(Merge::<F, R>::new(store.clone()).wanting(publisher))
     }
 
     /// As `merge` says.
@@ -38,6 +42,7 @@ impl Link {
         F: Fact,
         R: Row<Key = F::Key, State = F::State>,
     {
-        Ok(Self { topic: Topic::new(F::TOPIC)?, handler: BoxHandler::new(merge) })
+        let heard = merge.heard();
+        Ok(Self { topic: Topic::new(F::TOPIC)?, handler: BoxHandler::new(merge), heard })
     }
 }

@@ -1,9 +1,11 @@
 //! The merge: joins what was announced into this service's own rows. The handler *is* the lattice's join.
 
+use crate::anti_entropy::Heard;
 use consumer::{Context, Handler, HandlerError};
+use lattice::ReplicaId;
 use messages::delta_group::Decoded;
 use messages::{DeltaGroup, Fact, delta_group};
-use queue::{Envelope, EnvelopeData, Message};
+use queue::{Envelope, EnvelopeData, Message, Publisher};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -29,6 +31,8 @@ pub struct Merge<F: Fact, R> {
     believe: Believe<F>,
     joining: Joining<F>,
     on_merged: OnMerged<F>,
+    publisher: Option<Arc<dyn Publisher>>,
+    heard: Heard,
     row: PhantomData<fn() -> R>,
 }
 
@@ -39,6 +43,8 @@ impl<F: Fact, R> Clone for Merge<F, R> {
             believe: Arc::clone(&self.believe),
             joining: Arc::clone(&self.joining),
             on_merged: Arc::clone(&self.on_merged),
+            publisher: self.publisher.clone(),
+            heard: self.heard.clone(),
             row: PhantomData,
         }
     }
@@ -58,6 +64,8 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
             believe: Arc::new(|_, _| Ok(())),
             joining: Arc::new(|view, key, state| view.join::<R>(key, state).map(drop)),
             on_merged: Arc::new(|_| {}),
+            publisher: None,
+            heard: Heard::default(),
             row: PhantomData,
         }
     }
@@ -72,6 +80,18 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
     ) -> Self {
         self.joining = Arc::new(join);
         self
+    }
+
+    /// Answers digests of its topic with wants, sent through `publisher`. Without it they are passed over.
+    #[must_use]
+    pub fn wanting(mut self, publisher: &Arc<dyn Publisher>) -> Self {
+        self.publisher = Some(Arc::clone(publisher));
+        self
+    }
+
+    /// What it heard of those that announce: the same for every clone.
+    pub fn heard(&self) -> Heard {
+        self.heard.clone()
     }
 
     /// Merges only what `believe` does not refuse, with a reason: facts that must be signed.
@@ -147,6 +167,10 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Handler for Merge<F, R> {
         if let Some(changed_ms) = envelope.time_ms() {
             let lag = Duration::from_millis(self.store.world().now_ms().saturating_sub(changed_ms));
             metrics::histogram!("antiphon_merge_lag_seconds", "topic" => F::TOPIC).record(lag);
+            if let Some(publisher) = replica_of(&envelope.source) {
+                let lag_ms = u64::try_from(lag.as_millis()).ok();
+                self.heard.change(publisher, |status| status.lag_ms = lag_ms);
+            }
         }
         (self.on_merged)(&group);
         match refused.first() {
@@ -154,4 +178,9 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Handler for Merge<F, R> {
             Some(first) => Err(HandlerError::poison(format!("{} facts in it: {first}", refused.len()))),
         }
     }
+}
+
+/// The replica in the source of an envelope, `/service/replica`.
+fn replica_of(source: &str) -> Option<ReplicaId> {
+    source.rsplit('/').next()?.parse().ok()
 }

@@ -7,17 +7,18 @@ use crate::link::Link;
 use crate::merge::Merge;
 use api::KeyRing;
 use messages::{Fact, KeyId, SigningKeyFact, SigningKeyState};
-use queue::NameError;
+use queue::{NameError, Publisher};
 use std::sync::Arc;
 use store::{Row, Scan, Store, StoreError};
 
 /// Listens for keys, and believes those that the root key signed.
-pub fn link<R>(store: &Store, ring: &Arc<KeyRing>) -> Result<Link, NameError>
+pub fn link<R>(store: &Store, ring: &Arc<KeyRing>, publisher: &Arc<dyn Publisher>) -> Result<Link, NameError>
 where
     R: Row<Key = KeyId, State = SigningKeyState>,
 {
     let (judge, ring) = (Arc::clone(ring), Arc::clone(ring));
     let merge = Merge::<SigningKeyFact, R>::new(store.clone())
+        .wanting(publisher)
         .believing(move |id, state| believe(&judge, *id, state))
         .on_merged(move |keys| keys.iter().for_each(|(id, state)| learn(&ring, *id, state)));
     Link::with(merge)

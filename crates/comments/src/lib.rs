@@ -27,7 +27,7 @@ mod write;
 pub use merge::hear_tally;
 
 use api::KeyRing;
-use choreography::{NameError, Relay, signing_keys};
+use choreography::{Links, NameError, Relay, signing_keys};
 use messages::TallyFact;
 use queue::Publisher;
 use std::sync::Arc;
@@ -42,13 +42,14 @@ pub const NAME: &str = "comments";
 pub struct Comments {
     store: Store,
     keys: Arc<KeyRing>,
+    heard: Links,
 }
 
 impl Comments {
     /// A replica on its store. `keys` learns the signing keys that the store has.
     pub async fn open(store: Store, keys: Arc<KeyRing>) -> Result<Self, StoreError> {
         signing_keys::learn_stored::<rows::SigningKeyRow>(&store, &keys).await?;
-        Ok(Self { store, keys })
+        Ok(Self { store, keys, heard: Links::default() })
     }
 
     /// Its store.
@@ -64,6 +65,11 @@ impl Comments {
     /// What heals it when it has lost data or become an heir.
     pub fn healer(&self) -> Healer {
         Healer::new(self.store.clone()).counting::<rows::CommentRow>()
+    }
+
+    /// What its links heard of those that announce.
+    pub fn heard(&self) -> &Links {
+        &self.heard
     }
 
     /// Its routes, described.

@@ -5,16 +5,18 @@ use crate::rows::{CommentRow, PartRow, ProfileRow, SigningKeyRow};
 use choreography::{Link, NameError, signing_keys};
 use lattice::Tally;
 use messages::{PartFact, ProfileFact, TallyKey};
+use queue::Publisher;
+use std::sync::Arc;
 use store::{Heard, View, ViewError};
 
 impl Comments {
-    /// Its subscriptions.
-    pub fn links(&self) -> Result<Vec<Link>, NameError> {
-        Ok(vec![
-            Link::merging::<ProfileFact, ProfileRow>(&self.store)?,
-            Link::merging::<PartFact, PartRow>(&self.store)?,
-            signing_keys::link::<SigningKeyRow>(&self.store, &self.keys)?,
-        ])
+    /// Its subscriptions. `publisher` takes its wants for what was lost.
+    pub fn links(&self, publisher: &Arc<dyn Publisher>) -> Result<Vec<Link>, NameError> {
+        Ok(self.heard.noting(vec![
+            Link::merging::<ProfileFact, ProfileRow>(&self.store, publisher)?,
+            Link::merging::<PartFact, PartRow>(&self.store, publisher)?,
+            signing_keys::link::<SigningKeyRow>(&self.store, &self.keys, publisher)?,
+        ]))
     }
 }
 

@@ -67,11 +67,11 @@ impl Service {
         }
     }
 
-    pub(crate) fn links(&self) -> Result<Vec<Link>, NameError> {
+    pub(crate) fn links(&self, publisher: &Arc<dyn Publisher>) -> Result<Vec<Link>, NameError> {
         match self {
-            Self::Users(users) => users.links(),
-            Self::Stories(stories) => stories.links(),
-            Self::Comments(comments) => comments.links(),
+            Self::Users(users) => users.links(publisher),
+            Self::Stories(stories) => stories.links(publisher),
+            Self::Comments(comments) => comments.links(publisher),
         }
     }
 

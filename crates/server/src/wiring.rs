@@ -222,7 +222,7 @@ impl Wiring {
             heard.remove(subscription).ok_or_else(unknown)
         };
         for service in &self.services {
-            for link in service.links()? {
+            for link in service.links(&publisher)? {
                 let subscription = Subscription::new(link.topic, service.name(), &self.args.site)?;
                 let receiver = receiver(&subscription)?;
                 let link = Hearing {
@@ -321,6 +321,7 @@ mod tests {
     use super::*;
     use api::root::certify;
     use api::{KeyRing, SigningKey};
+    use queue::MemoryQueue;
     use std::collections::BTreeSet;
     use store::{Memory, SeededWorld, Setup, Store};
 
@@ -336,10 +337,15 @@ mod tests {
             Service::Stories(stories::Stories::open(open(stories::NAME), ring()).await.unwrap()),
             Service::Comments(comments::Comments::open(open(comments::NAME), ring()).await.unwrap()),
         ];
+        let publisher = MemoryQueue::new().publisher();
         let links: BTreeSet<_> = services
             .iter()
             .flat_map(|service| {
-                service.links().unwrap().into_iter().map(|link| (link.topic.to_string(), service.name()))
+                service
+                    .links(&publisher)
+                    .unwrap()
+                    .into_iter()
+                    .map(|link| (link.topic.to_string(), service.name()))
             })
             .collect();
         let made: BTreeSet<_> =

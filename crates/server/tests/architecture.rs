@@ -22,7 +22,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("conformance", &["store", "queue", "consumer", "testbed", "sqs-server"]),
     ("messages", &["lattice", "store"]),
     ("api", &["lattice", "store", "messages"]),
-    ("choreography", &["store", "queue", "consumer", "messages", "api"]),
+    ("choreography", &["lattice", "store", "queue", "consumer", "messages", "api"]),
     ("users", &["lattice", "store", "queue", "messages", "api", "choreography"]),
     ("stories", &["lattice", "store", "queue", "messages", "api", "choreography"]),
     ("comments", &["lattice", "store", "queue", "messages", "api", "choreography"]),

@@ -33,7 +33,7 @@ pub mod vote;
 mod write;
 
 use api::KeyRing;
-use choreography::{NameError, Relay, signing_keys};
+use choreography::{Links, NameError, Relay, signing_keys};
 use lattice::{Lww, Stamp};
 use messages::PartFact;
 use queue::Publisher;
@@ -68,13 +68,14 @@ pub const EDITS_KEPT_MAX: usize = 1_000;
 pub struct Stories {
     store: Store,
     keys: Arc<KeyRing>,
+    heard: Links,
 }
 
 impl Stories {
     /// A replica on its store. `keys` learns the signing keys that the store has.
     pub async fn open(store: Store, keys: Arc<KeyRing>) -> Result<Self, StoreError> {
         signing_keys::learn_stored::<rows::SigningKeyRow>(&store, &keys).await?;
-        Ok(Self { store, keys })
+        Ok(Self { store, keys, heard: Links::default() })
     }
 
     /// Its store.
@@ -90,6 +91,11 @@ impl Stories {
     /// What heals it when it has lost data or become an heir: votes are counted again.
     pub fn healer(&self) -> Healer {
         Healer::new(self.store.clone()).counting::<rows::VoteRow>()
+    }
+
+    /// What its links heard of those that announce.
+    pub fn heard(&self) -> &Links {
+        &self.heard
     }
 
     /// Its routes, described.

@@ -26,7 +26,7 @@ pub use http::TOKEN_TTL_S;
 
 use api::root::Certificate;
 use api::{KeyRefused, KeyRing, Keys, SigningKey};
-use choreography::{NameError, Relay, signing_keys};
+use choreography::{Links, NameError, Relay, signing_keys};
 use messages::{KeyId, ProfileFact, SigningKeyFact};
 use queue::Publisher;
 use std::sync::Arc;
@@ -72,6 +72,7 @@ pub struct Users {
     store: Store,
     keys: Arc<KeyRing>,
     signing_key: Arc<SigningKey>,
+    heard: Links,
 }
 
 impl Users {
@@ -96,11 +97,11 @@ impl Users {
         let stored = reader.get::<rows::SigningKeyRow>(&key).await?.unwrap_or_default();
         drop(reader);
         if stored.key.get().is_some() {
-            return Ok(Self { store, keys, signing_key: Arc::new(signing_key) });
+            return Ok(Self { store, keys, signing_key: Arc::new(signing_key), heard: Links::default() });
         }
         let announce = move |view: &mut store::View<'_>| write::add_key(view, key, &public_key, &certificate);
         store.write(announce).await.map_err(store::WriteError::into_store)?;
-        Ok(Self { store, keys, signing_key: Arc::new(signing_key) })
+        Ok(Self { store, keys, signing_key: Arc::new(signing_key), heard: Links::default() })
     }
 
     /// Its store.
@@ -118,6 +119,11 @@ impl Users {
         Relay::new(self.store.clone(), publisher)
             .announcing::<ProfileFact, rows::ProfileRow>()?
             .announcing::<SigningKeyFact, rows::SigningKeyRow>()
+    }
+
+    /// What its links heard of those that announce.
+    pub fn heard(&self) -> &Links {
+        &self.heard
     }
 
     /// Its routes, described.

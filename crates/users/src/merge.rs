@@ -2,10 +2,12 @@
 
 use crate::Users;
 use choreography::{Link, NameError};
+use queue::Publisher;
+use std::sync::Arc;
 
 impl Users {
-    /// Its subscriptions.
-    pub fn links(&self) -> Result<Vec<Link>, NameError> {
-        Ok(Vec::new())
+    /// Its subscriptions. The publisher takes its wants for what was lost.
+    pub fn links(&self, _publisher: &Arc<dyn Publisher>) -> Result<Vec<Link>, NameError> {
+        Ok(self.heard.noting(Vec::new()))
     }
 }

@@ -109,7 +109,7 @@ async fn what_is_announced_is_what_is_stored() {
     elsewhere.learn(&our_key().to_string(), &key.public_key, &key.certificate).unwrap();
     let claims = api::token::verify(&orla.token, |id| elsewhere.public_key(id), elsewhere.now_s()).unwrap();
     assert_eq!(claims.user_text(), orla.id, "a service that heard the key verifies alone");
-    assert!(service.users.links().unwrap().is_empty());
+    assert!(service.users.links(&queue.publisher()).unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use choreography::announcement;
 use consumer::{Context, Handler, HandlerError};
 use lattice::{Life, Min, Stamp};
 use messages::{CertifiedKey, Fact, SigningKeyFact, SigningKeyState};
-use queue::Subscription;
+use queue::{MemoryQueue, Queue as _, Subscription};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -101,8 +101,8 @@ impl Face {
     ) -> Result<(), HandlerError> {
         let deployment = &self.comments.store().identity().deployment.clone();
         let message = announcement::<F>("1", deployment, &facts.into_iter().collect()).unwrap();
-        let link =
-            self.comments.links().unwrap().into_iter().find(|link| link.topic.as_str() == F::TOPIC).unwrap();
+        let links = self.comments.links(&MemoryQueue::new().publisher()).unwrap();
+        let link = links.into_iter().find(|link| link.topic.as_str() == F::TOPIC).unwrap();
         let subscription = Subscription::new(link.topic, antiphon_comments::NAME, "main").unwrap();
         link.handler.handle(&message, &Context::new(subscription)).await
     }

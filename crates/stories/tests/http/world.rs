@@ -9,7 +9,7 @@ use axum::http::Request;
 use consumer::{Context, Handler, HandlerError};
 use lattice::{Epoch, ReplicaId, Tally};
 use messages::{Fact, TallyFact, TallyKey};
-use queue::{Message, Subscription};
+use queue::{MemoryQueue, Message, Queue as _, Subscription};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl World {
 
     /// Gives a message to whoever listens on the topic of `F`.
     pub(crate) async fn tell<F: Fact>(&self, message: &Message) -> Result<(), HandlerError> {
-        let links = self.stories.links().unwrap();
+        let links = self.stories.links(&MemoryQueue::new().publisher()).unwrap();
         let link = links.into_iter().find(|link| link.topic.as_str() == F::TOPIC).unwrap();
         let subscription = Subscription::new(link.topic, antiphon_stories::NAME, "main").unwrap();
         link.handler.handle(message, &Context::new(subscription)).await
