@@ -1,6 +1,6 @@
 //! A queue that does its worst, on a schedule that a seed decides.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
@@ -8,8 +8,10 @@ use crate::{
     Receiver, Subscription, SubscriptionConfig, Topic,
 };
 
+mod dials;
 mod receiver;
 
+pub use dials::{Dials, FaultCounts, TOPICS_COUNTED_MAX};
 use receiver::FaultyReceiver;
 
 /// How often a [`Faulty`] queue does what. All but `seed` and `delay_max` are probabilities, 0 to 1.
@@ -67,31 +69,12 @@ impl Faults {
     }
 }
 
-/// How often a [`Faulty`] queue did what.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FaultCounts {
-    /// Messages accepted twice.
-    pub duplicated: u64,
-    /// Deliveries that changed places or were put off for a moment.
-    pub reordered: u64,
-    /// Deliveries put off.
-    pub delayed: u64,
-    /// Publishes refused.
-    pub refused_before: u64,
-    /// Publishes accepted and answered with an error.
-    pub refused_after: u64,
-    /// Messages lost.
-    pub dropped: u64,
-    /// Acks that were answered with an error.
-    pub acks_lost: u64,
-}
-
 /// Any queue, made worse.
 ///
 /// It keeps no message: what it delays is given back to the queue inside, what it duplicates is accepted there twice. So
 /// whatever the inner queue promises about crashes stays true, and a test may kill a process in the middle of a fault.
-/// Since a delayed delivery is received inside and given back, receive counts grow faster than hand-outs do.
+/// Since a delayed delivery is received inside and given back, receive counts grow faster than hand-outs do. Its
+/// [`dials`](Self::dials) turn the faults while it runs.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -104,37 +87,28 @@ pub struct FaultCounts {
 #[derive(Debug, Clone)]
 pub struct Faulty<Q> {
     inner: Q,
-    dice: Arc<Dice>,
+    dials: Dials,
 }
 
 impl<Q: Queue> Faulty<Q> {
     /// Plays `faults` on what passes through.
     pub fn new(inner: Q, faults: Faults) -> Self {
-        let rng = fastrand::Rng::with_seed(faults.seed);
-        Self { inner, dice: Arc::new(Dice { faults, state: Mutex::new((rng, FaultCounts::default())) }) }
+        Self { inner, dials: Dials::new(faults) }
+    }
+
+    /// What turns the faults.
+    pub fn dials(&self) -> Dials {
+        self.dials.clone()
     }
 
     /// What was played so far.
     pub fn counts(&self) -> FaultCounts {
-        self.dice.state().1
+        self.dials.counts()
     }
 
     /// The queue inside, free of faults.
     pub fn inner(&self) -> &Q {
         &self.inner
-    }
-}
-
-/// The randomness and what came of it.
-#[derive(Debug)]
-struct Dice {
-    faults: Faults,
-    state: Mutex<(fastrand::Rng, FaultCounts)>,
-}
-
-impl Dice {
-    fn state(&self) -> MutexGuard<'_, (fastrand::Rng, FaultCounts)> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -149,7 +123,7 @@ fn played(what: &str) -> QueueError {
 
 impl<Q: Queue> Queue for Faulty<Q> {
     fn publisher(&self) -> Arc<dyn Publisher> {
-        Arc::new(FaultyPublisher { inner: self.inner.publisher(), dice: Arc::clone(&self.dice) })
+        Arc::new(FaultyPublisher { inner: self.inner.publisher(), dials: self.dials.clone() })
     }
 
     fn subscribe<'a>(
@@ -159,7 +133,7 @@ impl<Q: Queue> Queue for Faulty<Q> {
     ) -> BoxFuture<'a, Result<Arc<dyn Receiver>, QueueError>> {
         Box::pin(async move {
             let inner = self.inner.subscribe(subscription, config).await?;
-            Ok(Arc::new(FaultyReceiver::new(inner, Arc::clone(&self.dice))) as Arc<dyn Receiver>)
+            Ok(Arc::new(FaultyReceiver::new(inner, self.dials.clone())) as Arc<dyn Receiver>)
         })
     }
 
@@ -196,7 +170,7 @@ impl<Q: Queue> Queue for Faulty<Q> {
 #[derive(Debug)]
 struct FaultyPublisher {
     inner: Arc<dyn Publisher>,
-    dice: Arc<Dice>,
+    dials: Dials,
 }
 
 /// What is to happen to one message.
@@ -209,25 +183,25 @@ struct Fate {
 }
 
 impl FaultyPublisher {
-    fn draw(&self) -> Fate {
-        let faults = &self.dice.faults;
-        let (rng, counts) = &mut *self.dice.state();
-        let before = happens(rng, faults.publish_fails_before);
-        let dropped = happens(rng, faults.drop);
-        let after = happens(rng, faults.publish_fails_after_accept);
-        let twice = happens(rng, faults.duplicate);
-        if before {
-            counts.refused_before += 1;
-            return Fate { copies: 0, answer: Err("publish fails before it is accepted") };
-        }
-        if dropped {
-            counts.dropped += 1;
-            return Fate { copies: 0, answer: Ok(()) };
-        }
-        counts.refused_after += u64::from(after);
-        counts.duplicated += u64::from(twice);
-        let answer = if after { Err("publish fails after it was accepted") } else { Ok(()) };
-        Fate { copies: 1 + usize::from(twice), answer }
+    fn draw(&self, topic: &Topic) -> Fate {
+        self.dials.throw(topic, |faults, rng, counts| {
+            let before = happens(rng, faults.publish_fails_before);
+            let dropped = happens(rng, faults.drop);
+            let after = happens(rng, faults.publish_fails_after_accept);
+            let twice = happens(rng, faults.duplicate);
+            if before {
+                counts.refused_before += 1;
+                return Fate { copies: 0, answer: Err("publish fails before it is accepted") };
+            }
+            if dropped {
+                counts.dropped += 1;
+                return Fate { copies: 0, answer: Ok(()) };
+            }
+            counts.refused_after += u64::from(after);
+            counts.duplicated += u64::from(twice);
+            let answer = if after { Err("publish fails after it was accepted") } else { Ok(()) };
+            Fate { copies: 1 + usize::from(twice), answer }
+        })
     }
 }
 
@@ -238,7 +212,7 @@ impl Publisher for FaultyPublisher {
         batch: Vec<Message>,
     ) -> BoxFuture<'a, Vec<Result<(), PublishError>>> {
         Box::pin(async move {
-            let fates: Vec<Fate> = batch.iter().map(|_| self.draw()).collect();
+            let fates: Vec<Fate> = batch.iter().map(|_| self.draw(topic)).collect();
             let copies = batch.into_iter().zip(&fates);
             let copies =
                 copies.flat_map(|(message, fate)| std::iter::repeat_n(message, fate.copies)).collect();

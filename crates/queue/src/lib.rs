@@ -46,7 +46,7 @@
 //! | `memory` | the broker for tests and simulations |
 //! | `embedded` | the durable broker in a folder (feature `embedded`) |
 //! | `sqs`, `nats`, `rabbitmq`, `kafka` | brokers of others, a feature each |
-//! | `faults` | any queue, made worse on a schedule that a seed decides |
+//! | `faults` | any queue, made worse on a schedule that a seed decides, with dials to turn while it runs |
 //! | `broker`, `schedule`, `rows` | what memory and embedded share: fan-out and polling, leases, storage |
 //!
 //! What every broker owes is one suite, the crate `antiphon-conformance`, which plays it on the real ones.
@@ -90,7 +90,7 @@ pub use connect::{Settings, check_scheme, connect};
 pub use embedded::EmbeddedQueue;
 pub use envelope::{DATA_CONTENT_TYPE_DEFAULT, ENVELOPE_BYTES_MAX, Envelope, EnvelopeData, EnvelopeError};
 pub use error::{AckError, Cause, PublishError, QueueError};
-pub use faults::{FaultCounts, Faults, Faulty};
+pub use faults::{Dials, FaultCounts, Faults, Faulty, TOPICS_COUNTED_MAX};
 pub use memory::MemoryQueue;
 pub use message::{Delivery, Lease, Message, Receipt};
 pub use names::{

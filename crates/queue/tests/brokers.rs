@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use antiphon_queue::{
     AckError, Clock, Depth, FaultCounts, Faults, Faulty, MemoryQueue, Message, Queue, Receiver, Subscription,
-    SubscriptionConfig,
+    SubscriptionConfig, TOPICS_COUNTED_MAX, Topic,
 };
 
 fn subscription() -> Subscription {
@@ -108,6 +108,71 @@ async fn each_fault_does_what_it_says() {
 
     let (came, counts) = play(Faults { ack_lost: 0.5, ..certain }, 100).await;
     assert!(came.len() == 100 && counts.acks_lost > 0, "acked again while the lease lives");
+}
+
+/// Publishes `count` messages one by one, and tells which of them were answered `Ok`.
+async fn answers(queue: &impl Queue, topic: &Topic, count: usize) -> Vec<bool> {
+    let mut answers = Vec::new();
+    for _ in 0..count {
+        let answer = queue.publisher().publish(topic, vec![Message::new("a")]).await;
+        answers.push(answer[0].is_ok());
+    }
+    answers
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_are_turned_while_it_runs_and_counted_by_topic() {
+    let queue = Faulty::new(MemoryQueue::new(), Faults::none());
+    let dials = queue.dials();
+    let (one, other): (Topic, Topic) = ("one".parse().unwrap(), "other".parse().unwrap());
+    let heard = "one/service/site".parse().unwrap();
+    let receiver = queue.subscribe(&heard, SubscriptionConfig::default()).await.unwrap();
+    let ready = async || receiver.depth().await.unwrap().ready;
+
+    answers(&queue, &one, 10).await;
+    assert_eq!((ready().await, dials.counts()), (10, FaultCounts::default()));
+    dials.turn(Faults { drop: 1.0, ..dials.faults() });
+    answers(&queue, &one, 10).await;
+    assert_eq!((ready().await, dials.counts().dropped), (10, 10), "from the next message on");
+    dials.turn(Faults { duplicate: 1.0, ..Faults::none() });
+    answers(&queue, &one, 5).await;
+    answers(&queue, &other, 3).await;
+    dials.turn(Faults::none());
+    answers(&queue, &one, 1).await;
+    assert_eq!(ready().await, 21, "and back");
+
+    let counts = queue.counts();
+    assert_eq!((counts.dropped, counts.duplicated), (10, 8), "the sum over topics");
+    let by_topic = dials.counts_by_topic();
+    assert_eq!((by_topic[&one].dropped, by_topic[&one].duplicated), (10, 5));
+    assert_eq!((by_topic[&other].dropped, by_topic[&other].duplicated), (0, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn turning_a_dial_moves_no_other_throw() {
+    let (topic, faults) = ("topic".parse().unwrap(), Faults { publish_fails_before: 0.5, ..Faults::none() });
+    let turned = async |there: Faults| {
+        let queue = Faulty::new(MemoryQueue::new(), Faults { seed: 7, ..faults });
+        let mut all = answers(&queue, &topic, 20).await;
+        queue.dials().turn(there);
+        answers(&queue, &topic, 20).await;
+        queue.dials().turn(Faults { seed: 1_000, ..faults });
+        all.extend(answers(&queue, &topic, 20).await);
+        all
+    };
+    let calm = turned(Faults::none()).await;
+    assert_eq!(calm, turned(Faults { drop: 1.0, duplicate: 0.5, ..faults }).await);
+    assert!(calm.contains(&true) && calm.contains(&false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_so_many_topics_are_counted_apart() {
+    let queue = Faulty::new(MemoryQueue::new(), Faults { drop: 1.0, ..Faults::none() });
+    for number in 0..TOPICS_COUNTED_MAX + 5 {
+        answers(&queue, &format!("t{number}").parse().unwrap(), 1).await;
+    }
+    assert_eq!(queue.dials().counts_by_topic().len(), TOPICS_COUNTED_MAX);
+    assert_eq!(queue.counts().dropped, TOPICS_COUNTED_MAX as u64 + 5, "and all of them in the sum");
 }
 
 #[tokio::test(start_paused = true)]

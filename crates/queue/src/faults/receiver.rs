@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Dice, happens, played};
-use crate::{AckError, BoxFuture, Delivery, Depth, Lease, QueueError, Receipt, Receiver, Subscription};
+use super::{Dials, happens, played};
+use crate::{
+    AckError, BoxFuture, Delivery, Depth, Lease, QueueError, Receipt, Receiver, Subscription, Topic,
+};
 
 /// How long a delivery that was alone is put off so that others can overtake it.
 const REORDER_DELAY: Duration = Duration::from_millis(1);
@@ -12,7 +14,7 @@ const REORDER_DELAY: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct FaultyReceiver {
     inner: Arc<dyn Receiver>,
-    dice: Arc<Dice>,
+    dials: Dials,
 }
 
 /// What is to happen to one delivery.
@@ -32,33 +34,38 @@ enum AckFate {
 }
 
 impl FaultyReceiver {
-    pub(super) fn new(inner: Arc<dyn Receiver>, dice: Arc<Dice>) -> Self {
-        Self { inner, dice }
+    pub(super) fn new(inner: Arc<dyn Receiver>, dials: Dials) -> Self {
+        Self { inner, dials }
     }
 
     fn draw(&self) -> Fate {
-        let faults = &self.dice.faults;
-        let (rng, _) = &mut *self.dice.state();
-        let delayed = happens(rng, faults.delay);
-        let swapped = happens(rng, faults.reorder);
-        let delay = faults.delay_max.mul_f64(rng.f64());
-        match (delayed, swapped) {
-            (true, _) => Fate::PutOff(delay.max(REORDER_DELAY)),
-            (false, true) => Fate::Swap,
-            (false, false) => Fate::Pass,
-        }
+        self.dials.throw(self.topic(), |faults, rng, _| {
+            let delayed = happens(rng, faults.delay);
+            let swapped = happens(rng, faults.reorder);
+            let delay = faults.delay_max.mul_f64(rng.f64());
+            match (delayed, swapped) {
+                (true, _) => Fate::PutOff(delay.max(REORDER_DELAY)),
+                (false, true) => Fate::Swap,
+                (false, false) => Fate::Pass,
+            }
+        })
     }
 
     fn draw_ack(&self) -> AckFate {
-        let (rng, counts) = &mut *self.dice.state();
-        let lost = happens(rng, self.dice.faults.ack_lost);
-        let after = rng.bool();
-        counts.acks_lost += u64::from(lost);
-        match (lost, after) {
-            (false, _) => AckFate::Pass,
-            (true, false) => AckFate::LostBefore,
-            (true, true) => AckFate::LostAfter,
-        }
+        self.dials.throw(self.topic(), |faults, rng, counts| {
+            let lost = happens(rng, faults.ack_lost);
+            let after = rng.bool();
+            counts.acks_lost += u64::from(lost);
+            match (lost, after) {
+                (false, _) => AckFate::Pass,
+                (true, false) => AckFate::LostBefore,
+                (true, true) => AckFate::LostAfter,
+            }
+        })
+    }
+
+    fn topic(&self) -> &Topic {
+        self.inner.subscription().topic()
     }
 
     /// Gives a delivery back; if that fails it is handed out after all.
@@ -73,10 +80,10 @@ impl FaultyReceiver {
         for delivery in deliveries {
             match self.draw() {
                 Fate::PutOff(delay) if self.put_off(&delivery, delay).await => {
-                    self.dice.state().1.delayed += 1;
+                    self.dials.throw(self.topic(), |_, _, counts| counts.delayed += 1);
                 }
                 Fate::Swap if alone && self.put_off(&delivery, REORDER_DELAY).await => {
-                    self.dice.state().1.reordered += 1;
+                    self.dials.throw(self.topic(), |_, _, counts| counts.reordered += 1);
                 }
                 Fate::Swap => {
                     swaps.push(kept.len());
@@ -85,14 +92,15 @@ impl FaultyReceiver {
                 Fate::Pass | Fate::PutOff(_) => kept.push(delivery),
             }
         }
-        let (rng, counts) = &mut *self.dice.state();
-        for from in swaps {
-            let to = rng.usize(..kept.len());
-            if from != to {
-                kept.swap(from, to);
-                counts.reordered += 1;
+        self.dials.throw(self.topic(), |_, rng, counts| {
+            for from in swaps {
+                let to = rng.usize(..kept.len());
+                if from != to {
+                    kept.swap(from, to);
+                    counts.reordered += 1;
+                }
             }
-        }
+        });
         kept
     }
 }
