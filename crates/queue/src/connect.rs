@@ -5,13 +5,14 @@ use std::sync::Arc;
 use crate::{Clock, MemoryQueue, Queue, QueueError, QueueUrl};
 
 /// Every scheme, the broker behind it, and the feature that brings it.
-const SCHEMES: [(&str, &str, &str); 8] = [
+const SCHEMES: [(&str, &str, &str); 9] = [
     ("memory", "this process, for trials", ""),
     ("embedded", "a folder", "embedded"),
     ("sqs", "Amazon SQS and SNS", "sqs"),
     ("sqs+http", "whatever speaks SQS", "sqs"),
     ("sqs+https", "whatever speaks SQS", "sqs"),
     ("nats", "NATS JetStream", "nats"),
+    ("nats-core", "core NATS, which loses messages", "nats"),
     ("amqp", "RabbitMQ", "rabbitmq"),
     ("kafka", "Kafka", "kafka"),
 ];
@@ -30,7 +31,8 @@ const BUILT: &[&str] = &[
     "kafka",
 ];
 /// The same with TLS: not listed apart.
-const WITH_TLS: [(&str, &str); 3] = [("tls", "nats"), ("amqps", "amqp"), ("kafka+ssl", "kafka")];
+const WITH_TLS: [(&str, &str); 4] =
+    [("tls", "nats"), ("nats-core+tls", "nats-core"), ("amqps", "amqp"), ("kafka+ssl", "kafka")];
 
 /// What a broker needs beside its URL.
 #[derive(Debug, Clone)]
@@ -60,6 +62,7 @@ pub fn check_scheme(url: &QueueUrl) -> Result<(), QueueError> {
 /// | `sqs://REGION` | Amazon SQS, SNS for the fan-out | `sqs` |
 /// | `sqs+http://HOST:PORT`, `sqs+https://…` | whatever else speaks SQS, such as `antiphon queue serve` | `sqs` |
 /// | `nats://HOST:PORT,…`, `tls://…` | NATS with JetStream | `nats` |
+/// | `nats-core://HOST:PORT,…`, `nats-core+tls://…` | core NATS: **messages are lost**, anti-entropy is required | `nats` |
 /// | `amqp://HOST:PORT/VHOST`, `amqps://…` | RabbitMQ | `rabbitmq` |
 /// | `kafka://HOST:PORT,…`, `kafka+ssl://…` | Kafka | `kafka` |
 ///
@@ -78,6 +81,8 @@ pub async fn connect(url: &QueueUrl, settings: &Settings) -> Result<Arc<dyn Queu
         "sqs" | "sqs+http" | "sqs+https" => Box::pin(crate::sqs::connect(url, settings)).await,
         #[cfg(feature = "nats")]
         "nats" | "tls" => Box::pin(crate::nats::connect(url, settings)).await,
+        #[cfg(feature = "nats")]
+        "nats-core" | "nats-core+tls" => Box::pin(crate::nats::core_nats::connect(url, settings)).await,
         #[cfg(feature = "rabbitmq")]
         "amqp" | "amqps" => Box::pin(crate::rabbitmq::connect(url, settings)).await,
         #[cfg(feature = "kafka")]

@@ -52,7 +52,8 @@
 //! What every broker owes is one suite, the crate `antiphon-conformance`, which plays it on the real ones.
 //!
 //! # What it never does
-//! It never interprets a body: whoever receives decodes. It never retries by itself, and never drops what was accepted.
+//! It never interprets a body: whoever receives decodes. It never retries by itself, and never drops what was accepted
+//! (but for core NATS, `nats::core_nats`, which keeps nothing and says so).
 //! There are no capability flags: what a broker can do beyond the contract is not offered. No vendor's type appears here.
 //! It reads no clock, environment or randomness.
 

@@ -35,9 +35,30 @@ impl MemoryQueue {
 
     /// An empty broker that stamps messages by `clock`, and holds at most `messages_max` per subscription.
     pub fn with(clock: Clock, messages_max: u64) -> Self {
-        let rows = MemoryRows { shelves: Mutex::default(), messages_max };
+        Self::bounded(clock, Bounds { messages: messages_max, ..Bounds::DEFAULT })
+    }
+
+    /// The same, with every bound.
+    pub(crate) fn bounded(clock: Clock, bounds: Bounds) -> Self {
+        let rows = MemoryRows { shelves: Mutex::default(), bounds };
         Self { broker: Arc::new(Broker::new(rows, clock, Vec::new())) }
     }
+}
+
+/// How much one subscription holds at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Messages, dead letters included.
+    pub(crate) messages: u64,
+    /// Bytes of them: a message is taken while there are fewer.
+    pub(crate) bytes: usize,
+    /// Dead letters: the oldest is forgotten for one more, with a warning.
+    pub(crate) dead: usize,
+}
+
+impl Bounds {
+    /// What a test or a simulation takes: a number of messages of any size.
+    const DEFAULT: Self = Self { messages: MESSAGES_MAX, bytes: usize::MAX, dead: usize::MAX };
 }
 
 crate::broker::delegate_queue!(MemoryQueue);
@@ -47,12 +68,14 @@ struct Shelf {
     next: u64,
     live: BTreeMap<u64, Stored>,
     dead: BTreeMap<u64, Buried>,
+    /// Of all of them.
+    bytes: usize,
 }
 
 #[derive(Debug)]
 struct MemoryRows {
     shelves: Mutex<BTreeMap<Subscription, Shelf>>,
-    messages_max: u64,
+    bounds: Bounds,
 }
 
 impl MemoryRows {
@@ -68,12 +91,40 @@ impl MemoryRows {
 
 impl Shelf {
     fn append(&mut self, stored: Stored) {
+        self.bytes += stored.message.size_bytes();
         self.live.insert(self.next, stored);
         self.next += 1;
     }
 
-    fn total(&self) -> u64 {
-        u64::try_from(self.live.len() + self.dead.len()).unwrap_or(u64::MAX)
+    fn has_room(&self, bounds: &Bounds) -> bool {
+        let total = u64::try_from(self.live.len() + self.dead.len()).unwrap_or(u64::MAX);
+        total < bounds.messages && self.bytes < bounds.bytes
+    }
+
+    /// Takes a message out; what it weighed is free again.
+    fn take(&mut self, number: u64) -> Option<Stored> {
+        let stored = self.live.remove(&number)?;
+        self.bytes -= stored.message.size_bytes();
+        Some(stored)
+    }
+
+    fn take_first_dead(&mut self) -> Option<Buried> {
+        let (_, buried) = self.dead.pop_first()?;
+        self.bytes -= buried.stored.message.size_bytes();
+        Some(buried)
+    }
+
+    fn bury(&mut self, burial: Burial, dead_max: usize) {
+        let Burial { number, receive_count, reason } = burial;
+        let Some(mut stored) = self.take(number) else { return };
+        stored.receive_count = receive_count;
+        self.bytes += stored.message.size_bytes();
+        self.dead.insert(number, Buried { stored, reason });
+        while self.dead.len() > dead_max
+            && let Some(Buried { reason, .. }) = self.take_first_dead()
+        {
+            tracing::warn!(reason, dead_max, "the oldest dead letter is forgotten: memory keeps so many");
+        }
     }
 }
 
@@ -92,8 +143,8 @@ impl Rows for MemoryRows {
         let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
         let mut accepted = Vec::with_capacity(messages.len());
         for stored in messages {
-            let mut targets = subscriptions.iter().filter_map(|name| shelves.get(name)).map(Shelf::total);
-            let fits = targets.all(|total| total < self.messages_max);
+            let mut targets = subscriptions.iter().filter_map(|name| shelves.get(name));
+            let fits = targets.all(|shelf| shelf.has_room(&self.bounds));
             if fits {
                 for name in &subscriptions {
                     if let Some(shelf) = shelves.get_mut(name) {
@@ -141,18 +192,15 @@ impl Rows for MemoryRows {
     async fn remove(&self, subscription: &Subscription, numbers: Vec<u64>) -> Result<(), QueueError> {
         self.shelf(subscription, |shelf| {
             for number in numbers {
-                shelf.live.remove(&number);
+                shelf.take(number);
             }
         })
     }
 
     async fn bury(&self, subscription: &Subscription, burials: Vec<Burial>) -> Result<(), QueueError> {
         self.shelf(subscription, |shelf| {
-            for Burial { number, receive_count, reason } in burials {
-                if let Some(mut stored) = shelf.live.remove(&number) {
-                    stored.receive_count = receive_count;
-                    shelf.dead.insert(number, Buried { stored, reason });
-                }
+            for burial in burials {
+                shelf.bury(burial, self.bounds.dead);
             }
         })
     }
@@ -185,7 +233,7 @@ impl Rows for MemoryRows {
         self.shelf(subscription, |shelf| {
             let mut redriven = 0;
             while redriven < limit
-                && let Some((_, Buried { stored, .. })) = shelf.dead.pop_first()
+                && let Some(Buried { stored, .. }) = shelf.take_first_dead()
             {
                 shelf.append(Stored { receive_count: 0, published_at_ms: now_ms, ..stored });
                 redriven += 1;

@@ -71,7 +71,7 @@
 //! - *A stream or consumer, deleted by somebody*: [`QueueError::Broken`] names it; the next `subscribe` makes it again.
 //!
 //! # What is not offered
-//! Core NATS, which loses messages; push and ordered consumers; ids against duplicates; per-subject limits.
+//! Push and ordered consumers; ids against duplicates; per-subject limits. Core NATS is another scheme: see [`core_nats`].
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,6 +85,7 @@ use crate::{
     Settings, Subscription, SubscriptionConfig,
 };
 
+pub mod core_nats;
 mod dead;
 mod line;
 mod link;

@@ -113,6 +113,11 @@ pub(crate) fn cut_reason(reason: &str) -> String {
     reason.chars().take(REASON_CHARS_MAX).collect()
 }
 
+/// Why a message was put aside that was handed out as often as its subscription allows.
+pub(crate) fn received_too_often(receives: u32) -> String {
+    format!("received {receives} times and never acked")
+}
+
 pub(crate) fn dead_letter_id(number: u64) -> DeadLetterId {
     DeadLetterId::new(format!("{number:020}"))
 }

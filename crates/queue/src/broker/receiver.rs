@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Broker, Line};
-use crate::rows::{Burial, Rows, Stored, cut_reason};
+use crate::rows::{Burial, Rows, Stored, cut_reason, received_too_often};
 use crate::schedule::{Held, Slot};
 use crate::{
     AckError, BoxFuture, Delivery, Depth, LEASE_MAX, Lease, QueueError, Receipt, Receiver, Subscription,
@@ -152,7 +152,7 @@ impl<R: Rows> BrokerReceiver<R> {
             let burial = |(slot, stored): &(Slot, Stored)| Burial {
                 number: slot.number,
                 receive_count: stored.receive_count - 1,
-                reason: format!("received {} times and never acked", stored.receive_count - 1),
+                reason: received_too_often(stored.receive_count - 1),
             };
             rows.bury(&line.subscription, buried.iter().map(burial).collect()).await?;
             let mut schedule = line.schedule();

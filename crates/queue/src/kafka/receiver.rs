@@ -159,7 +159,7 @@ impl KafkaReceiver {
         let guard = Aside { core: &self.core, numbers, until: None };
         for number in numbers {
             let Some((_, count)) = self.held(*number) else { continue };
-            let reason = format!("received {count} times and never acked");
+            let reason = crate::rows::received_too_often(count);
             match self.put_aside(*number, &reason).await {
                 // Its partition went elsewhere: so did it.
                 Ok(()) | Err(AckError::LeaseLost) => {}

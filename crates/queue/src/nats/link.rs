@@ -31,7 +31,15 @@ const PING_EVERY: Duration = Duration::from_secs(5);
 /// A connection over which a request went unanswered is made anew, but not more often than this.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 
+/// Most answers to one request for messages that wait for us: more than any request asks for.
+const WAITING_MAX: usize = 65_536;
+
+/// Counts messages that arrived and never reached a receiver, by subscription and reason.
+pub(super) const DROPPED: &str = "antiphon_queue_dropped_total";
+
 /// The parameters of the URL that concern the connection.
+pub(super) const CONNECTING: [&str; 2] = ["creds", "ca"];
+/// Those and JetStream's own.
 pub(super) const PARAMETERS: [&str; 3] = ["creds", "ca", "domain"];
 
 /// What the server said is not allowed, and when we heard it.
@@ -136,18 +144,20 @@ pub(super) fn read_answer<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Fail
 }
 
 impl Link {
-    /// Connects, and asks whether JetStream is there.
-    pub(super) async fn connect(url: &QueueUrl, seed: u64) -> Result<Self, QueueError> {
+    /// Connects, whatever the server offers. A subscription's messages wait for us up to `waiting_max`; the client drops
+    /// what comes then.
+    pub(super) async fn open(url: &QueueUrl, seed: u64, waiting_max: usize) -> Result<Self, QueueError> {
         let trouble: Arc<Mutex<Trouble>> = Arc::default();
         let (loss, losses) = watch::channel(0);
-        let options = options(url, seed).await?.event_callback({
+        let scheme = if url.scheme().ends_with("tls") { "tls" } else { "nats" };
+        let options = options(url, seed).await?.require_tls(scheme == "tls");
+        let options = options.subscription_capacity(waiting_max).event_callback({
             let trouble = Arc::clone(&trouble);
             move |event| {
                 note(&trouble, &loss, &event);
                 std::future::ready(())
             }
         });
-        let scheme = url.scheme();
         let hosts: Vec<_> = url.hosts().split(',').map(|host| format!("{scheme}://{host}")).collect();
         let connecting = timeout(CONNECT_WAIT, options.connect(hosts));
         let client = match connecting.await {
@@ -168,7 +178,12 @@ impl Link {
                 return Err(QueueError::Refused(format!("{url}: {domain:?} is not the name of a domain")));
             }
         };
-        let link = Self { client, api, shown: url.to_string().into(), trouble, losses };
+        Ok(Self { client, api, shown: url.to_string().into(), trouble, losses })
+    }
+
+    /// Connects, and asks whether JetStream is there.
+    pub(super) async fn connect(url: &QueueUrl, seed: u64) -> Result<Self, QueueError> {
+        let link = Self::open(url, seed, WAITING_MAX).await?;
         match link.request(format!("{}.INFO", link.api), None, Bytes::new(), REQUEST_WAIT).await {
             Ok(answer) => match read_answer::<Value>(&answer.payload) {
                 Ok(_) => Ok(link),
@@ -235,11 +250,18 @@ impl Link {
         }
     }
 
+    /// Whether the server has forbidden nothing since then. It says so in no answer, but beside them.
+    pub(super) fn allowed(&self, since: Instant, what: &str) -> Result<(), QueueError> {
+        match self.trouble().forbidden.clone().filter(|(at, _)| *at >= since) {
+            Some((_, told)) => Err(self.broken(format_args!("{what} is not allowed to this user: {told}"))),
+            None => Ok(()),
+        }
+    }
+
     /// A request over this connection went unanswered: perhaps the other end is gone and nobody told us.
     pub(super) async fn unanswered(&self, since: Instant, what: String) -> QueueError {
-        let forbidden = self.trouble().forbidden.clone().filter(|(at, _)| *at >= since);
-        if let Some((_, forbidden)) = forbidden {
-            return self.broken(format_args!("{what} is not allowed to this user: {forbidden}"));
+        if let Err(error) = self.allowed(since, &what) {
+            return error;
         }
         let now = Instant::now();
         let renew = {
@@ -341,6 +363,10 @@ fn note(trouble: &Mutex<Trouble>, loss: &watch::Sender<u64>, event: &Event) {
             tracing::warn!(%event, "trouble with the NATS server");
             trouble.last = Some(event.to_string());
         }
+        Event::SlowConsumer(_) => {
+            metrics::counter!(DROPPED, "reason" => "client full").increment(1);
+            tracing::debug!(%event, "the client dropped a message");
+        }
         _ => tracing::debug!(%event, "NATS"),
     }
 }
@@ -368,7 +394,7 @@ async fn options(url: &QueueUrl, seed: u64) -> Result<ConnectOptions, QueueError
         }
         options = options.add_root_certificates(file.into());
     }
-    Ok(options.require_tls(url.scheme() == "tls"))
+    Ok(options)
 }
 
 /// The pause before an attempt to connect: none before the first, then it doubles, and its upper half is left to chance.

@@ -70,6 +70,16 @@ impl Names {
         format!("{}.{DEAD}.{}.*.*", self.root, written(topic.as_str()))
     }
 
+    /// What is published to where nothing is kept: not among the subjects that a stream takes.
+    pub(super) fn core_subject(&self, topic: &Topic) -> String {
+        format!("{}.core.{}", self.root, written(topic.as_str()))
+    }
+
+    /// Where nobody listens: the server says so at once, and thereby that it has read everything before.
+    pub(super) fn flush_subject(&self) -> String {
+        format!("{}.flush", self.root)
+    }
+
     fn of(&self, kind: &str, subscription: &Subscription) -> String {
         let (service, site) = (written(subscription.service()), written(subscription.site()));
         format!("{}.{kind}.{}.{service}.{site}", self.root, written(subscription.topic().as_str()))

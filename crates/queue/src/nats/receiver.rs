@@ -14,7 +14,7 @@ use super::link::{NoAnswer, REQUEST_WAIT};
 use super::pull::{NAK, Pull, Taken};
 use super::streams::{ConsumerSeen, Streams};
 use super::wire::{Burial, decode};
-use crate::rows::cut_reason;
+use crate::rows::{cut_reason, received_too_often};
 use crate::{
     AckError, BoxFuture, Delivery, Depth, LEASE_MAX, Lease, QueueError, Receipt, Receiver, Subscription,
     SubscriptionConfig, WAIT_MAX,
@@ -203,7 +203,7 @@ impl NatsReceiver {
     async fn bury_often(&self, fresh: Fresh) {
         let receive_count = fresh.delivery.receive_count.saturating_sub(1);
         let burial = Burial {
-            reason: format!("received {receive_count} times and never acked"),
+            reason: received_too_often(receive_count),
             receive_count,
             published_at_ms: fresh.delivery.published_at_ms,
         };

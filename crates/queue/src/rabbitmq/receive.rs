@@ -224,7 +224,7 @@ impl Line {
 
     async fn bury_one(&self, held: &mut Held) -> bool {
         held.receive_count -= 1;
-        let reason = format!("received {} times and never acked", held.receive_count);
+        let reason = crate::rows::received_too_often(held.receive_count);
         let buried = bury(&self.shared, &self.names, held, &reason).await;
         if let Err(error) = &buried {
             tracing::warn!(queue = %self.names.queue, %error, "a message that was received too often comes once more");

@@ -97,7 +97,7 @@ fn letter(fetched: Fetched, id: DeadLetterId, unwrap: Option<&str>, receives_max
     let death = death.unwrap_or_else(|| {
         // This look counts, too.
         let receive_count = receives_max.unwrap_or(receive_count.saturating_sub(1).max(1));
-        let reason = format!("received {receive_count} times and never acked");
+        let reason = crate::rows::received_too_often(receive_count);
         Death { reason, receive_count, published_at_ms: sent_ms }
     });
     let Death { reason, receive_count, published_at_ms } = death;

@@ -159,7 +159,7 @@ impl SqsReceiver {
         for (receipt, max) in worn_out {
             // After one failure the others are not tried, each with a timeout of its own: whoever receives is waiting.
             if !failed {
-                let reason = format!("received {max} times and never acked");
+                let reason = crate::rows::received_too_often(max);
                 if let Err(error) = self.bury(&receipt, &reason, Some(max)).await {
                     tracing::debug!(%error, "messages that were received too often come once more");
                     failed = true;
