@@ -151,6 +151,34 @@ async fn what_nobody_hears_is_gone_and_nobody_is_told() {
 }
 
 #[tokio::test]
+async fn who_no_longer_receives_takes_nothing_from_the_others() {
+    let Some(server) = server(&[]).await else { return };
+    let url = url(&server);
+    let (one, other) = (open(&url).await, open(&url).await);
+    let gone = subscribe(&one, "a.topic/service/site").await;
+    let stays = subscribe(&other, "a.topic/service/site").await;
+    drop(gone);
+    assert_eq!(one.subscriptions().await.unwrap(), []);
+    // The server hears of it a moment later: of ten in a row none may go astray.
+    let give_up = Instant::now() + PATIENCE;
+    let mut in_a_row = 0;
+    while in_a_row < 10 {
+        assert!(Instant::now() < give_up, "{in_a_row}");
+        publish(&one, numbered(1)).await;
+        let heard = stays.receive(1, GLANCE).await.unwrap();
+        in_a_row = if heard.is_empty() { 0 } else { in_a_row + 1 };
+    }
+    let again = subscribe(&one, "a.topic/service/site").await;
+    drop(stays);
+    publish(&other, numbered(1)).await;
+    let give_up = Instant::now() + PATIENCE;
+    while again.receive(1, GLANCE).await.unwrap().is_empty() {
+        assert!(Instant::now() < give_up, "who comes back is in the group again");
+        publish(&other, numbered(1)).await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_given_back_or_forgotten_comes_again_in_this_process() {
     let Some(server) = server(&[]).await else { return };
     let queue = open(&url(&server)).await;

@@ -61,6 +61,12 @@ pub(crate) fn site(text: &str) -> Result<String, String> {
     text.parse::<queue::Topic>().map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
+/// A share of messages that is lost: what loses everything never arrives at anything.
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|error| format!("{error}: write a share such as 0.5"))?;
+    if (0.0..1.0).contains(&share) { Ok(share) } else { Err("it is from 0 up to less than 1".to_owned()) }
+}
+
 /// How to serve.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServeArgs {
@@ -106,6 +112,9 @@ pub(crate) struct ServeArgs {
     /// Make the queue and the handlers fail on a schedule that this seed decides. For `replay`.
     #[arg(long, value_name = "SEED", hide = true)]
     pub(crate) fault_seed: Option<u64>,
+    /// Lose this share of all messages for ever. For `replay`.
+    #[arg(long, value_name = "SHARE", hide = true, value_parser = share)]
+    pub(crate) fault_drop: Option<f64>,
     /// Count with "+1" messages too, to compare. For `replay`.
     #[arg(long, hide = true)]
     pub(crate) plain_counter: bool,

@@ -10,9 +10,14 @@ const FAIL_PER_CENT: u8 = 5;
 /// Long enough to reorder everything, short enough to wait for.
 const DELAY_MAX: Duration = Duration::from_secs(2);
 
-/// The faults of the queue: all that an at-least-once queue may do.
-pub(crate) fn faults(seed: u64) -> Faults {
-    Faults { delay_max: DELAY_MAX, ..Faults::hostile(seed) }
+/// The faults of the queue: with a seed all that an at-least-once queue may do, and the loss of this share of all
+/// messages, which it may not. None if there are none.
+pub(crate) fn faults(seed: Option<u64>, drop: Option<f64>) -> Option<Faults> {
+    if seed.is_none() && drop.is_none() {
+        return None;
+    }
+    let faults = seed.map_or(Faults::none(), |seed| Faults { delay_max: DELAY_MAX, ..Faults::hostile(seed) });
+    Some(Faults { drop: drop.unwrap_or_default(), ..faults })
 }
 
 /// A handler that fails now and then.

@@ -12,7 +12,7 @@
 //! | [`call`], [`session`], [`client`], [`answers`] | a request, who sends it, insisting on it, what comes back |
 //! | [`player`], [`people`], [`post`], [`ledger`] | doing it all, and what was acknowledged |
 //! | [`server`], [`attend`] | a server of its own, watched and killed |
-//! | [`quiet`], [`check`], [`verdict`] | waiting, reading back, comparing |
+//! | [`quiet`], [`healed`], [`check`], [`verdict`] | waiting for queues or for anti-entropy, reading back, comparing |
 //! | [`table`], [`report`], [`numbers`], [`progress`] | telling it |
 
 use std::fs::File;
@@ -33,6 +33,7 @@ mod call;
 mod check;
 mod client;
 mod error;
+mod healed;
 mod hostile;
 mod input;
 mod keys;
@@ -104,7 +105,8 @@ async fn replay(args: &ReplayArgs, out: &mut impl Write) -> Result<u8, ReplayErr
     let (mut server, base) = if let Some(base) = &args.url {
         (None, base.clone())
     } else {
-        let server = Server::start(args.data.as_deref(), args.queue.as_ref(), args.hostile).await?;
+        let server =
+            Server::start(args.data.as_deref(), args.queue.as_ref(), (args.hostile, args.lossy)).await?;
         let base = server.base().clone();
         (Some(server), base)
     };
@@ -178,7 +180,11 @@ async fn play(
     let started = Instant::now();
     let patience = Duration::from_secs(args.patience);
     let reading = async {
-        let left_aside = quiet::wait(client, patience, quiet::Broker::told(args.queue.is_some())).await?;
+        let left_aside = if args.loses() {
+            healed::wait(client, patience, &parts, ledger.parts()).await?
+        } else {
+            quiet::wait(client, patience, quiet::Broker::told(args.queue.is_some())).await?
+        };
         times.settling = started.elapsed();
         let told = check::read_back(client, &parts, survey.comments).await?;
         Ok((left_aside, told, check::plain_counts(client).await?))
@@ -193,6 +199,8 @@ async fn play(
     let rows = rows.collect();
     let hardship = Hardship {
         hostile: args.hostile,
+        loses: args.loses(),
+        lossy: args.lossy,
         played: player.played(),
         breaches: player.breaches(),
         kills: killer.kills(),

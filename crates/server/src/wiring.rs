@@ -188,8 +188,8 @@ impl Wiring {
                 queue::connect(given.url()?, &settings).await?
             }
         };
-        let queue: Arc<dyn Queue> = match self.args.fault_seed {
-            Some(seed) => Arc::new(Faulty::new(opened, hostile::faults(seed))),
+        let queue: Arc<dyn Queue> = match hostile::faults(self.args.fault_seed, self.args.fault_drop) {
+            Some(faults) => Arc::new(Faulty::new(opened, faults)),
             None => opened,
         };
         let (data, given) = (self.args.data.clone(), self.args.queue.clone());

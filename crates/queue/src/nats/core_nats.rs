@@ -20,15 +20,15 @@
 //! | of the contract | here |
 //! |---|---|
 //! | `Ok` to a publish: it is as safe as the broker makes anything | the server has read it, and perhaps nobody hears it |
-//! | a subscription lives from its first `subscribe` on | only while a process of it is connected |
-//! | each subscription gets every message | those that are connected, and have room |
+//! | a subscription lives from its first `subscribe` on | only while somebody has a receiver of it, and is connected |
+//! | each subscription gets every message | those that live, and have room |
 //! | receivers of a subscription share | yes, over processes too; what one has taken in, it alone hands out |
-//! | what is not acked comes again | in the same process; with its end all that it held is gone |
+//! | what is not acked comes again | in the same process; with its last receiver all that it held is gone |
 //! | a full subscription is told, nothing is dropped | what comes is dropped, counted and logged; the publisher never waits |
 //! | receive counts, dead letters, redrive | of this process, gone with it |
 //! | the time of publishing | when it arrived here |
 //! | [`Queue::plan`] | always empty: there is nothing to make |
-//! | [`Queue::subscriptions`] | those of this process: the server knows of no others |
+//! | [`Queue::subscriptions`] | those that live in this process: the server knows of no others |
 //!
 //! # Bounds
 //! A subscription holds in a process up to 65,536 messages or 32 MiB, dead letters included, and up to 4,096 dead
@@ -37,7 +37,7 @@
 //! client drops before we see it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_nats::Subscriber;
 use futures_util::StreamExt;
@@ -80,7 +80,8 @@ struct Core {
     names: Names,
 }
 
-/// A subscription as far as this process has it.
+/// A subscription as far as this process has it. It lives as long as its receivers: if this process went on listening
+/// when nobody receives, it would take messages from the others of its group.
 #[derive(Debug)]
 struct Line {
     core: Core,
@@ -101,7 +102,7 @@ struct CoreQueue {
     core: Core,
     clock: Clock,
     /// Held while one is made, so that none is made twice.
-    lines: Mutex<BTreeMap<Subscription, Arc<Line>>>,
+    lines: Mutex<BTreeMap<Subscription, Weak<Line>>>,
 }
 
 /// Connects to NATS. See the top of this file for the URL.
@@ -132,7 +133,7 @@ impl Core {
 impl CoreQueue {
     async fn line(&self, subscription: &Subscription) -> Result<Arc<Line>, QueueError> {
         let lines = self.lines.lock().await;
-        lines.get(subscription).cloned().ok_or_else(|| crate::rows::unknown(subscription))
+        lines.get(subscription).and_then(Weak::upgrade).ok_or_else(|| crate::rows::unknown(subscription))
     }
 
     async fn subscribe_to(
@@ -142,12 +143,13 @@ impl CoreQueue {
     ) -> Result<Arc<dyn Receiver>, QueueError> {
         config.check()?;
         let mut lines = self.lines.lock().await;
-        let known = lines.get(subscription).cloned();
+        lines.retain(|_, line| line.strong_count() > 0);
+        let known = lines.get(subscription).and_then(Weak::upgrade);
         let line = if let Some(line) = known {
             line
         } else {
             let line = Arc::new(self.listen(subscription).await?);
-            lines.insert(subscription.clone(), Arc::clone(&line));
+            lines.insert(subscription.clone(), Arc::downgrade(&line));
             line
         };
         drop(lines);
@@ -182,7 +184,7 @@ impl CoreQueue {
     async fn subscriptions_now(&self) -> Result<Vec<(Subscription, Depth)>, QueueError> {
         // A connection that is not there hears nothing: then these numbers would only look well.
         self.core.link.connected().await?;
-        let lines: Vec<_> = self.lines.lock().await.values().cloned().collect();
+        let lines: Vec<_> = self.lines.lock().await.values().filter_map(Weak::upgrade).collect();
         let mut listed = Vec::with_capacity(lines.len());
         for line in lines {
             listed.extend(line.here.subscriptions().await?);

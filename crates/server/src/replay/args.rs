@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
+use crate::cli::share;
 use crate::given::GivenUrl;
 
 /// How many requests are in flight at once unless `--connections` says otherwise.
@@ -40,6 +41,13 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "SEED")]
     pub(super) hostile: Option<u64>,
 
+    /// Let the queue lose this share of all messages for ever, digests and wants included: 0.5 is every other one
+    ///
+    /// Then no queue that is empty proves anything: after the last post it waits until every count is exact, and tells
+    /// how long anti-entropy took. So it does too where `--queue` is core NATS.
+    #[arg(long, value_name = "SHARE", conflicts_with = "url", value_parser = share)]
+    pub(super) lossy: Option<f64>,
+
     /// Kill its own server with SIGKILL again and again while posting
     #[arg(long, conflicts_with = "url")]
     pub(super) kill: bool,
@@ -69,7 +77,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "N", default_value_t = CONNECTIONS, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub(super) connections: u16,
 
-    /// Stop waiting for quiet when nothing has moved for so many seconds
+    /// Stop waiting for quiet, or for exact counts, when nothing has moved for so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(super) patience: u64,
 
@@ -93,6 +101,7 @@ Examples:
   antiphon replay comments.ndjson.gz --hostile 7 --kill --data ./replayed
   antiphon serve stories --data ./replayed
   antiphon replay comments.ndjson --hostile 7 --queue nats://127.0.0.1:4222
+  antiphon replay comments.ndjson --lossy 0.5 --queue nats-core://127.0.0.1:4222
   antiphon replay comments.ndjson --url http://127.0.0.1:7878 --hostile 7
 
 Users' keys derive from the seed and their names alone, so whoever knows both can sign in as them: replay into a
@@ -102,6 +111,12 @@ impl ReplayArgs {
     /// What keys, ids and moments derive from.
     pub(super) fn seed(&self) -> u64 {
         self.seed.or(self.hostile).unwrap_or_default()
+    }
+
+    /// Whether messages are lost for ever, so that only anti-entropy makes counts exact.
+    pub(super) fn loses(&self) -> bool {
+        let url = self.queue.as_ref().and_then(|given| given.url().ok());
+        self.lossy.is_some() || url.is_some_and(|url| url.scheme().starts_with("nats-core"))
     }
 
     /// The name of the file, without its folder.
@@ -186,6 +201,15 @@ mod tests {
         );
         assert_eq!(parse("f").unwrap().seed(), 0);
         assert_eq!(parse("f --hostile 7 --seed 3").unwrap().seed(), 3);
+        for (line, loses) in [
+            ("f", false),
+            ("f --lossy 0.5", true),
+            ("f --queue nats-core://h", true),
+            ("f --queue nats-core+tls://h", true),
+            ("f --queue nats://h", false),
+        ] {
+            assert_eq!(parse(line).unwrap().loses(), loses, "{line}");
+        }
         for wrong in [
             "",
             "f --url http://h --kill",
@@ -194,6 +218,10 @@ mod tests {
             "f --connections 0",
             "f --hostile x",
             "f --url http://h --queue nats://h",
+            "f --url http://h --lossy 0.5",
+            "f --lossy 1",
+            "f --lossy -0.1",
+            "f --lossy NaN",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use messages::PartId;
 use queue::QueueError;
 use thiserror::Error;
 
@@ -74,6 +75,22 @@ pub(super) enum ReplayError {
         after: Duration,
         /// What was still on its way.
         pending: String,
+    },
+    /// *Wait longer with `--patience`, or look at what anti-entropy does in `/status`.*
+    #[error(
+        "after {after:?} the counts of {parts} parts are not exact: that of {part} is {shown}, not {expected}"
+    )]
+    NotHealed {
+        /// How long nothing had got better, or the whole wait.
+        after: Duration,
+        /// How many parts differ.
+        parts: usize,
+        /// One of them.
+        part: PartId,
+        /// What was acknowledged.
+        expected: i64,
+        /// What Stories shows.
+        shown: i64,
     },
 }
 

@@ -13,7 +13,7 @@ use super::numbers::grouped;
 use super::progress::Progress;
 
 /// The whole wait, whatever moves.
-const WAIT_MAX: Duration = Duration::from_mins(30);
+pub(super) const WAIT_MAX: Duration = Duration::from_mins(30);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A status is no snapshot: what moves from one place to another while it is taken may be in neither. So it must be
 /// quiet this many times in a row.
@@ -129,7 +129,7 @@ fn describe(status: &Status) -> String {
     if text.is_empty() { "the server says so, and names nothing".to_owned() } else { text }
 }
 
-fn left_aside(status: &Status) -> LeftAside {
+pub(super) fn left_aside(status: &Status) -> LeftAside {
     LeftAside {
         dead: status.queue.subscriptions.values().map(|depth| depth.dead).sum(),
         kept: status.services.values().map(|service| service.kept).sum(),

@@ -19,6 +19,10 @@ pub(super) struct Report {
     pub(super) seed: u64,
     /// The seed of the faults, if any were played.
     pub(super) hostile: Option<u64>,
+    /// The share of all messages that the queue lost for ever, if any was played.
+    pub(super) lossy: Option<f64>,
+    /// Whether the queue loses messages: then settling took until every count was exact, not until it was empty.
+    pub(super) loses: bool,
     pub(super) people: usize,
     pub(super) connections: u16,
     pub(super) signing_up_s: f64,
@@ -59,6 +63,8 @@ pub(super) struct Times {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Hardship {
     pub(super) hostile: Option<u64>,
+    pub(super) loses: bool,
+    pub(super) lossy: Option<f64>,
     pub(super) played: Played,
     pub(super) breaches: Breaches,
     pub(super) kills: u64,
@@ -83,11 +89,13 @@ impl Report {
         parts: Vec<Row>,
     ) -> Self {
         let totals = Totals::of(&parts);
-        let Hardship { hostile, played, breaches, kills, retries } = hardship;
+        let Hardship { hostile, loses, lossy, played, breaches, kills, retries } = hardship;
         Self {
             file: run.file,
             seed: run.seed,
             hostile,
+            lossy,
+            loses,
             people: survey.people.len(),
             connections: run.connections,
             signing_up_s: times.signing_up.as_secs_f64(),
@@ -122,13 +130,14 @@ impl Report {
         let mut lines = vec![
             table(&self.parts, &self.totals, all),
             format!(
-                "{} people in {:.1} s; {} over HTTP in {:.1} s: {} a second on {} connections; quiet {:.1} s later",
+                "{} people in {:.1} s; {} over HTTP in {:.1} s: {} a second on {} connections; {} {:.1} s later",
                 grouped(wide(self.people)),
                 self.signing_up_s,
                 several(self.totals.posted, "comment"),
                 self.posting_s,
                 grouped(self.comments_per_s),
                 self.connections,
+                if self.loses { "every count exact" } else { "quiet" },
                 self.settling_s,
             ),
         ];
@@ -145,6 +154,9 @@ impl Report {
             told.push(format!("{} abandoned", grouped(self.abandoned)));
             let deleted = several(self.totals.deleted, "comment");
             told.push(format!("{deleted} deleted with {} requests", grouped(self.delete_requests)));
+        }
+        if let Some(share) = self.lossy {
+            told.push(format!("{:.0} % of all messages lost for ever", share * 100.0));
         }
         if self.kills > 0 {
             let times = if self.kills == 1 { "once".to_owned() } else { grouped(self.kills) + " times" };
@@ -227,12 +239,15 @@ mod tests {
         let breaches = Breaches { count: 2, told: vec!["one id, then another".into()] };
         let played = Played { again: 4_000, abandoned: 5, deletes: 6 };
         let retries = vec![("connection lost", 1_234), ("no answer in time", 0), ("429 or 503", 5)];
-        let hardship = Hardship { hostile: Some(7), played, breaches, kills: 3, retries };
+        let hardship =
+            Hardship { hostile: Some(7), loses: true, lossy: Some(0.5), played, breaches, kills: 3, retries };
         let report = report(vec![row(&[1], &[], &[1], 1, 1)], hardship);
         assert_eq!(report.exit_code(), 1);
         let text = report.text(false);
         for part in [
-            "played: 4,000 requests sent again, 5 abandoned, 0 comments deleted with 6 requests, the server killed 3 times",
+            "played: 4,000 requests sent again, 5 abandoned, 0 comments deleted with 6 requests, \
+             50 % of all messages lost for ever, the server killed 3 times",
+            "on 128 connections; every count exact 0.0 s later",
             "sent again after a failure: 1,234 (connection lost), 5 (429 or 503)",
             "BROKEN PROMISE: one id, then another",
             "NOT KEPT: 2 promises; 1 part, 1 posted",

@@ -52,7 +52,7 @@ impl Server {
     pub(super) async fn start(
         data: Option<&Path>,
         queue: Option<&GivenUrl>,
-        fault_seed: Option<u64>,
+        (fault_seed, drop): (Option<u64>, Option<f64>),
     ) -> Result<Self, ReplayError> {
         let fail = |source| ReplayError::Process { doing: "start", source };
         let scratch = tempfile::Builder::new().prefix("antiphon-replay-").tempdir().map_err(fail)?;
@@ -65,6 +65,9 @@ impl Server {
         arguments.extend(["--listen".into(), address.into(), "--plain-counter".into()]);
         if let Some(seed) = fault_seed {
             arguments.extend(["--fault-seed".into(), seed.to_string().into()]);
+        }
+        if let Some(share) = drop {
+            arguments.extend(["--fault-drop".into(), share.to_string().into()]);
         }
         let queue = match queue {
             None => None,
