@@ -189,14 +189,17 @@ impl Relay {
                 tracing::warn!(error = %Chain(&error), "announcing failed; what is marked stays marked");
                 let waiting = pause;
                 pause = (pause * 2).min(PAUSE_MAX);
+                // Biased, here and below: a run repeats for a seed. A stop that has been called is seen first.
                 tokio::select! {
-                    () = tokio::time::sleep(waiting) => true,
+                    biased;
                     () = &mut stop => false,
+                    () = tokio::time::sleep(waiting) => true,
                 }
             } else if round.rows == 0 {
                 tokio::select! {
-                    changed = committed.changed() => changed.is_ok(),
+                    biased;
                     () = &mut stop => false,
+                    changed = committed.changed() => changed.is_ok(),
                 }
             } else {
                 true

@@ -12,6 +12,7 @@ use crate::shared::Shared;
 use crate::view::{Group, View};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -60,6 +61,16 @@ pub struct Committer {
     pub(crate) shared: Arc<Shared>,
     /// A relaxed commit has not been followed by a synced one.
     pub(crate) unsynced: bool,
+    /// What [`Committer::ready`] has taken out of `orders`.
+    pub(crate) first: Option<Order>,
+}
+
+/// A group whose functions have run, and whose commit has not begun.
+struct Pending {
+    jobs: Vec<Box<dyn Job>>,
+    outcomes: Vec<Result<(), StoreError>>,
+    group: Result<Group, StoreError>,
+    durability: Durability,
 }
 
 impl std::fmt::Debug for Committer {
@@ -74,7 +85,7 @@ impl std::fmt::Debug for Committer {
 impl Committer {
     /// Commits groups until the store is closed or dropped. Blocks: give it a thread.
     pub fn run(mut self) {
-        while let Some(first) = self.orders.blocking_recv() {
+        while let Some(first) = self.first.take().or_else(|| self.orders.blocking_recv()) {
             if let Some(closed) = self.commit_waiting(first) {
                 drop(self);
                 // Whoever closed the store may have gone: then nobody waits.
@@ -86,7 +97,7 @@ impl Committer {
 
     /// Commits one group of what waits now; false where nothing does. For whoever decides the order of everything.
     pub fn step(&mut self) -> bool {
-        let Ok(first) = self.orders.try_recv() else { return false };
+        let Some(first) = self.next_order() else { return false };
         if let Some(closed) = self.commit_waiting(first) {
             self.orders.close();
             closed.send(()).unwrap_or_default();
@@ -94,37 +105,77 @@ impl Committer {
         true
     }
 
+    /// Waits until [`Committer::step`] has something to do; false once nothing will ever come. Dropping the future loses
+    /// nothing.
+    pub async fn ready(&mut self) -> bool {
+        if self.first.is_none() {
+            self.first = self.orders.recv().await;
+        }
+        self.first.is_some()
+    }
+
+    /// Like [`Committer::step`], with a disk that takes its time: the group's functions run, then `disk` is waited for,
+    /// then the group is committed and answered. So a simulation can let everything else happen, and let the machine
+    /// die, between the two. Dropping the future drops the group: its writers hear that the store is gone.
+    pub async fn step_during(&mut self, disk: impl Future<Output = ()>) -> bool {
+        let Some(first) = self.next_order() else { return false };
+        let (jobs, closer) = self.gather(first);
+        if !jobs.is_empty() {
+            let pending = self.run_jobs(jobs);
+            disk.await;
+            self.finish(pending);
+        }
+        if let Some(closed) = closer {
+            self.orders.close();
+            closed.send(()).unwrap_or_default();
+        }
+        true
+    }
+
+    fn next_order(&mut self) -> Option<Order> {
+        self.first.take().or_else(|| self.orders.try_recv().ok())
+    }
+
     /// Commits `first` and what waits behind it; answers the closer if one was among them.
     fn commit_waiting(&mut self, first: Order) -> Option<oneshot::Sender<()>> {
+        let (jobs, closer) = self.gather(first);
+        if !jobs.is_empty() {
+            let pending = self.run_jobs(jobs);
+            self.finish(pending);
+        }
+        closer
+    }
+
+    /// `first` and what waits behind it, and who wants the store closed.
+    fn gather(&mut self, first: Order) -> (Vec<Box<dyn Job>>, Option<oneshot::Sender<()>>) {
         let mut jobs = Vec::new();
         let mut next = Some(first);
-        let mut closer = None;
         while let Some(order) = next.take() {
             match order {
                 Order::Write(job) => jobs.push(job),
-                Order::Close(sender) => {
-                    closer = Some(sender);
-                    break;
-                }
+                Order::Close(sender) => return (jobs, Some(sender)),
             }
             if jobs.len() < GROUP_WRITES_MAX {
                 next = self.orders.try_recv().ok();
             }
         }
-        if !jobs.is_empty() {
-            self.commit_group(jobs);
-        }
-        closer
+        (jobs, None)
     }
 
-    fn commit_group(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+    fn run_jobs(&self, mut jobs: Vec<Box<dyn Job>>) -> Pending {
         metrics::histogram!("antiphon_store_group_writes", "service" => self.identity.service.clone())
             .record(u32::try_from(jobs.len()).unwrap_or(u32::MAX));
         let durability = jobs.iter().map(|job| job.durability()).max().unwrap_or(Durability::Synced);
-        let (outcomes, committed) = match self.run_group(&mut jobs) {
-            Ok((outcomes, group)) => (outcomes, self.commit(group, durability)),
+        let (outcomes, group) = match self.run_group(&mut jobs) {
+            Ok((outcomes, group)) => (outcomes, Ok(group)),
             Err(error) => (Vec::new(), Err(error)),
         };
+        Pending { jobs, outcomes, group, durability }
+    }
+
+    fn finish(&mut self, pending: Pending) {
+        let Pending { jobs, outcomes, group, durability } = pending;
+        let committed = group.and_then(|group| self.commit(group, durability));
         let mut outcomes = outcomes.into_iter();
         for job in jobs {
             let own = outcomes.next().unwrap_or(Ok(()));
@@ -223,5 +274,67 @@ impl Committer {
         }
         self.shared.committed(sequence, &outbox);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Abort, Memory, SeededWorld, Setup, Store, View, WriteError};
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use tokio::sync::oneshot;
+
+    async fn set(store: Store) -> Result<(), WriteError<Infallible>> {
+        let set = |view: &mut View<'_>| {
+            view.set(vec![0x20], vec![1]);
+            Ok::<_, Abort<Infallible>>(())
+        };
+        store.write(set).await
+    }
+
+    #[tokio::test]
+    async fn a_slow_disk_holds_back_answer_and_rows() {
+        let disk = Memory::new();
+        let world = Arc::new(SeededWorld::new(1, 1_700_000_000_000));
+        let (store, mut committer) =
+            Store::open_stepwise(disk.clone(), world, &Setup::of("comments")).unwrap();
+        assert!(!committer.step_during(async {}).await, "nothing waits");
+        let mut write = tokio::spawn(set(store.clone()));
+        assert!(committer.ready().await);
+        let (done, turning) = oneshot::channel();
+        let commits = disk.commits();
+        let mut step = Box::pin(committer.step_during(async { turning.await.unwrap() }));
+        tokio::select! {
+            biased;
+            _ = &mut step => panic!("the disk is not done"),
+            _ = &mut write => panic!("answered before the commit"),
+            () = tokio::task::yield_now() => {}
+        }
+        assert_eq!(disk.commits(), commits);
+        assert_eq!(store.reader().unwrap().bytes(&[0x20]).await.unwrap(), None);
+        done.send(()).unwrap();
+        assert!(step.await);
+        write.await.unwrap().unwrap();
+        assert!(store.reader().unwrap().bytes(&[0x20]).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_dropped_is_not_committed() {
+        let disk = Memory::new();
+        let world = Arc::new(SeededWorld::new(1, 1_700_000_000_000));
+        let (store, mut committer) =
+            Store::open_stepwise(disk.clone(), world, &Setup::of("comments")).unwrap();
+        let write = tokio::spawn(set(store.clone()));
+        assert!(committer.ready().await);
+        let commits = disk.commits();
+        let mut step = Box::pin(committer.step_during(std::future::pending()));
+        tokio::select! {
+            biased;
+            _ = &mut step => panic!("the disk is not done"),
+            () = tokio::task::yield_now() => {}
+        }
+        drop(step);
+        assert!(write.await.unwrap().is_err());
+        assert_eq!(disk.commits(), commits);
     }
 }

@@ -98,6 +98,7 @@ impl Store {
             shared: Arc::clone(&shared),
             // What an earlier process committed relaxed may still be in the air.
             unsynced: true,
+            first: None,
         };
         Ok((Self { orders: sender, shared }, committer))
     }
