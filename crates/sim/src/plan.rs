@@ -1,0 +1,98 @@
+//! What a seed decides before a run begins: the sites, for how long, and which faults.
+
+use crate::dice;
+use crate::faults::{Fault, Often};
+use std::collections::BTreeMap;
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// The most sites of a run.
+pub const SITES_MAX: usize = 3;
+
+/// A run, as its seed decides it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Decides everything.
+    pub seed: u64,
+    /// How many sites there are, each with a replica of every service.
+    pub sites: usize,
+    /// Whether the services of a site are one process each, or one together.
+    pub apart: bool,
+    /// For how long faults are played, in virtual milliseconds; then everything heals.
+    pub duration_ms: u64,
+    /// The faults that are switched on, and how often each happens: its probability at each occasion, or how often in the
+    /// whole run on the average.
+    pub faults: BTreeMap<Fault, f64>,
+    /// A bug that is planted, for whoever tests the checks.
+    pub planted: Option<String>,
+}
+
+impl Plan {
+    /// The run of a seed. Each fault is switched on in half of the runs, more or less: a fault that is always there hides
+    /// what happens without it.
+    pub fn of(seed: u64) -> Self {
+        let mut rng = dice::stream(seed, "plan");
+        // One site until replicas of one service hear each other.
+        let sites = 1;
+        let apart = rng.u8(..4) != 0;
+        let duration_ms = match rng.u8(..10) {
+            0..=3 => rng.u64(2 * MINUTE_MS..30 * MINUTE_MS),
+            4..=6 => rng.u64(HOUR_MS..12 * HOUR_MS),
+            7 | 8 => rng.u64(DAY_MS..7 * DAY_MS),
+            _ => rng.u64(7 * DAY_MS..22 * DAY_MS),
+        };
+        let mut faults = BTreeMap::new();
+        for fault in Fault::ALL {
+            // Drawn always, so that a new kind of fault moves as little as it can.
+            let (on, share) = (rng.bool(), rng.f64());
+            let much = match fault.often() {
+                Often::Each { most } | Often::Run { most } => most * share,
+                Often::Start => 1.0,
+            };
+            if on && fault != Fault::LoseAccepted {
+                faults.insert(fault, much);
+            }
+        }
+        Self { seed, sites, apart, duration_ms, faults, planted: None }
+    }
+
+    /// The same without any fault.
+    #[must_use]
+    pub fn without_faults(mut self) -> Self {
+        self.faults.clear();
+        self
+    }
+
+    /// The same with this bug.
+    #[must_use]
+    pub fn planting(mut self, bug: impl Into<String>) -> Self {
+        self.planted = Some(bug.into());
+        self
+    }
+
+    /// How often a fault is to happen; 0 where it is off.
+    pub fn rate(&self, fault: Fault) -> f64 {
+        self.faults.get(&fault).copied().unwrap_or(0.0)
+    }
+
+    /// The command that plays it again.
+    pub fn command(&self) -> String {
+        let planted = self.planted.as_ref().map_or_else(String::new, |bug| format!(" --plant {bug}"));
+        format!("cargo run --profile sim -p antiphon-sim -- --seed {}{planted} --trace trace.txt", self.seed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_decides_and_seeds_differ() {
+        assert_eq!(Plan::of(7), Plan::of(7));
+        let on = |fault| (0..200).filter(|seed| Plan::of(*seed).faults.contains_key(&fault)).count();
+        assert!((60..140).contains(&on(Fault::Kill)), "{}", on(Fault::Kill));
+        assert!((0..200).any(|seed| Plan::of(seed).duration_ms > 7 * DAY_MS));
+    }
+}

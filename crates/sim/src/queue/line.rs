@@ -1,0 +1,161 @@
+//! One subscription: which message is to be handed out when, and who holds which.
+
+use queue::Message;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How far into what is ready a broker that reorders looks.
+const REORDER_MAX: usize = 64;
+
+/// A message of a subscription.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) message: Arc<Message>,
+    pub(super) published_at_ms: u64,
+    pub(super) receive_count: u32,
+    /// When it is ready, or its lease ends.
+    due_ms: u64,
+    /// Counts its hand-outs; a receipt names one.
+    generation: u64,
+    leased: bool,
+}
+
+/// A hand-out, by number and generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slot {
+    pub(super) number: u64,
+    pub(super) generation: u64,
+}
+
+/// What a subscription holds.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    next: u64,
+    held: BTreeMap<u64, Held>,
+    due: BTreeSet<(u64, u64)>,
+    dead: Vec<(Arc<Message>, String, u32, u64)>,
+}
+
+/// How much a subscription holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Contents {
+    /// Ready or waiting for its time.
+    pub waiting: u64,
+    /// In somebody's hands.
+    pub leased: u64,
+    /// Put aside at the broker.
+    pub dead: u64,
+}
+
+impl Line {
+    pub(super) fn put(&mut self, message: Arc<Message>, now_ms: u64, due_ms: u64) {
+        let number = self.next;
+        self.next += 1;
+        self.due.insert((due_ms, number));
+        let held =
+            Held { message, published_at_ms: now_ms, receive_count: 0, due_ms, generation: 0, leased: false };
+        self.held.insert(number, held);
+    }
+
+    /// When the next one is ready.
+    pub(super) fn next_due_ms(&self) -> Option<u64> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// Hands out up to `max`, in the order of readiness or any.
+    pub(super) fn take(
+        &mut self,
+        max: usize,
+        now_ms: u64,
+        lease_ms: u64,
+        mut reorder: impl FnMut(usize) -> usize,
+    ) -> Vec<(Slot, Held)> {
+        let mut taken = Vec::new();
+        while taken.len() < max {
+            let ready: Vec<_> =
+                self.due.iter().take_while(|(due, _)| *due <= now_ms).take(REORDER_MAX).copied().collect();
+            if ready.is_empty() {
+                break;
+            }
+            let Some((_, number)) = ready.get(reorder(ready.len())).copied() else { break };
+            let handed = self.change(number, |held| {
+                held.leased = true;
+                held.due_ms = now_ms + lease_ms;
+                held.generation += 1;
+                held.receive_count = held.receive_count.saturating_add(1);
+                (held.generation, held.clone())
+            });
+            let Some((generation, held)) = handed else { break };
+            taken.push((Slot { number, generation }, held));
+        }
+        taken
+    }
+
+    /// Whether the hand-out still counts.
+    pub(super) fn is_held(&self, slot: Slot, now_ms: u64) -> bool {
+        self.held
+            .get(&slot.number)
+            .is_some_and(|held| held.leased && held.generation == slot.generation && held.due_ms > now_ms)
+    }
+
+    /// Moves the moment at which it is ready, or its lease ends.
+    pub(super) fn put_off(&mut self, number: u64, due_ms: u64, leased: bool) {
+        self.change(number, |held| {
+            held.due_ms = due_ms;
+            held.leased = leased;
+        });
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Option<Held> {
+        let held = self.held.remove(&number)?;
+        self.due.remove(&(held.due_ms, number));
+        Some(held)
+    }
+
+    pub(super) fn bury(&mut self, number: u64, reason: &str) {
+        if let Some(held) = self.remove(number) {
+            self.dead.push((held.message, reason.to_owned(), held.receive_count, held.published_at_ms));
+        }
+    }
+
+    /// Everything that waits is ready within `within_ms`, at a moment that `draw` chooses.
+    pub(super) fn hurry(&mut self, now_ms: u64, within_ms: u64, mut draw: impl FnMut(u64) -> u64) {
+        let late = self.held.iter().filter(|(_, held)| !held.leased && held.due_ms > now_ms + within_ms);
+        let late: Vec<_> = late.map(|(number, _)| *number).collect();
+        for number in late {
+            self.put_off(number, now_ms + draw(within_ms), false);
+        }
+    }
+
+    pub(super) fn contents(&self) -> Contents {
+        let leased = self.held.values().filter(|held| held.leased).count();
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        Contents {
+            waiting: count(self.held.len() - leased),
+            leased: count(leased),
+            dead: count(self.dead.len()),
+        }
+    }
+
+    /// What was put aside here, with the reason, how often it was handed out, and when it was published.
+    pub(super) fn dead(&self) -> &[(Arc<Message>, String, u32, u64)] {
+        &self.dead
+    }
+
+    pub(super) fn redrive(&mut self, limit: usize, now_ms: u64) -> usize {
+        let letters: Vec<_> = self.dead.drain(..limit.min(self.dead.len())).collect();
+        let count = letters.len();
+        for (message, ..) in letters {
+            self.put(message, now_ms, now_ms);
+        }
+        count
+    }
+
+    fn change<T>(&mut self, number: u64, change: impl FnOnce(&mut Held) -> T) -> Option<T> {
+        let held = self.held.get_mut(&number)?;
+        self.due.remove(&(held.due_ms, number));
+        let changed = change(held);
+        self.due.insert((held.due_ms, number));
+        Some(changed)
+    }
+}

@@ -1,0 +1,177 @@
+//! One run: a seed's world from its beginning to the verdict.
+
+use crate::core::{Core, Failure, Phase};
+use crate::faults::Counts;
+use crate::nemesis;
+use crate::plan::Plan;
+use crate::process::{Process, site_name};
+use crate::queue::Broker;
+use crate::service::ServiceName;
+use crate::world::World;
+use messages::{Fact, PartFact, ProfileFact, SigningKeyFact, TallyFact};
+use queue::{NameError, Subscription, Topic};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// How long actors may take to finish after the faults have ended.
+const ACTORS_MAX: Duration = Duration::from_hours(6);
+/// How long everything may take to come to rest after that.
+const REST_MAX: Duration = Duration::from_hours(6);
+/// How often is looked whether it has.
+const REST_LOOK: Duration = Duration::from_secs(30);
+/// So often in a row nothing may have moved.
+const REST_LOOKS: u32 = 3;
+
+/// Who hears what, as the server's wiring has it.
+const SUBSCRIPTIONS: [(&str, ServiceName); 6] = [
+    (ProfileFact::TOPIC, ServiceName::Stories),
+    (ProfileFact::TOPIC, ServiceName::Comments),
+    (SigningKeyFact::TOPIC, ServiceName::Stories),
+    (SigningKeyFact::TOPIC, ServiceName::Comments),
+    (PartFact::TOPIC, ServiceName::Comments),
+    (TallyFact::TOPIC, ServiceName::Stories),
+];
+
+/// Why a run could not begin.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The runtime could not be made. *The source says why.*
+    #[error("a runtime could not be made")]
+    Runtime(#[from] std::io::Error),
+    /// A topic has a name that no queue allows. *This is a bug.*
+    #[error("a name is not allowed in a queue")]
+    Name(#[from] NameError),
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// The check that failed, if one did.
+    pub failure: Option<Failure>,
+    /// How much virtual time passed, in milliseconds.
+    pub elapsed_ms: u64,
+    /// The faults that were played.
+    pub counts: Counts,
+    /// Lines of the trace, and the hash over them.
+    pub lines: u64,
+    /// Two runs of a plan have the same one.
+    pub hash: u64,
+    /// The trace, where it was asked for.
+    pub trace: Option<String>,
+}
+
+/// Who plays in a world, and judges it in the end.
+pub trait Play {
+    /// Spawns the actors.
+    fn enter(&self, world: &World);
+    /// Checks a world that has come to rest: [`World::fail`] says what is wrong.
+    fn verdict<'a>(&'a self, world: &'a World) -> impl Future<Output = ()> + Send + 'a;
+}
+
+/// Runs a plan to its end. The same plan gives the same report, to the last byte.
+pub fn run(plan: &Plan, actors: &impl Play, keep_trace: bool) -> Result<Report, RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    runtime.block_on(async {
+        let core = Core::new(plan.clone(), keep_trace);
+        let world = build(&core)?;
+        tokio::select! {
+            biased;
+            () = core.failing() => {}
+            () = live(&world, actors) => {}
+        }
+        let (lines, hash, trace) = core.with_trace(|trace| (trace.lines(), trace.hash(), trace.take_text()));
+        Ok(Report {
+            seed: plan.seed,
+            failure: core.failure(),
+            elapsed_ms: core.elapsed_ms(),
+            counts: core.counts(),
+            lines,
+            hash,
+            trace,
+        })
+    })
+}
+
+fn build(core: &Core) -> Result<World, RunError> {
+    let plan = core.plan();
+    core.trace("plan", format_args!("{plan:?}"));
+    let broker = Arc::new(Broker::new(core));
+    let mut processes = Vec::new();
+    for site in 0..plan.sites {
+        for (topic, service) in SUBSCRIPTIONS {
+            broker.subscribe(&Subscription::new(Topic::new(topic)?, service.name(), &site_name(site))?);
+        }
+        let groups: Vec<&[ServiceName]> =
+            if plan.apart { ServiceName::ALL.chunks(1).collect() } else { vec![&ServiceName::ALL] };
+        let process = |services| Arc::new(Process::new(core, &broker, site, services));
+        processes.extend(groups.into_iter().map(process));
+    }
+    Ok(World::new(core.clone(), broker, processes))
+}
+
+async fn live(world: &World, actors: &impl Play) {
+    let core = world.core();
+    for process in world.processes() {
+        drop(tokio::spawn(Arc::clone(process).keep()));
+    }
+    actors.enter(world);
+    nemesis::unleash(world);
+    tokio::time::sleep(Duration::from_millis(world.plan().duration_ms)).await;
+    core.trace("world", format_args!("heals"));
+    core.heal();
+    world.broker().hurry();
+    // Whatever lasts hears of the healing, and ends itself.
+    tokio::task::yield_now().await;
+    debug_assert_eq!(core.phase(), Phase::Healing);
+    if tokio::time::timeout(ACTORS_MAX, world.actors_are_done()).await.is_err() {
+        return core.fail("actors", format!("an actor had not finished {ACTORS_MAX:?} after the healing"));
+    }
+    core.trace("world", format_args!("the actors are done"));
+    if tokio::time::timeout(REST_MAX, rest(world)).await.is_err() {
+        return core.fail("rest", format!("no rest {REST_MAX:?} after the healing: {}", unrest(world)));
+    }
+    core.trace("world", format_args!("is at rest"));
+    actors.verdict(world).await;
+}
+
+/// Completes when nothing moves any more.
+async fn rest(world: &World) {
+    let (mut before, mut still) = (None, 0);
+    while still < REST_LOOKS {
+        tokio::time::sleep(REST_LOOK).await;
+        let commits: u64 = world
+            .processes()
+            .iter()
+            .flat_map(|process| process.disks.values().map(crate::disk::Disk::commits))
+            .sum();
+        let quiet = unrest(world).is_empty() && before == Some(commits);
+        before = Some(commits);
+        still = if quiet { still + 1 } else { 0 };
+    }
+}
+
+/// What has not come to rest, in words.
+fn unrest(world: &World) -> String {
+    let mut found = Vec::new();
+    for process in world.processes() {
+        for service in process.disks.keys() {
+            match process.store(*service) {
+                None => found.push(format!("{} is down", process.name)),
+                Some(store) if store.outbox_depth().0 > 0 => {
+                    found.push(format!("{service}@{} has {} marks", process.site, store.outbox_depth().0));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    for (subscription, contents) in world.broker().contents() {
+        if contents.waiting + contents.leased > 0 {
+            found.push(format!("{subscription} holds {contents:?}"));
+        }
+    }
+    found.join(", ")
+}

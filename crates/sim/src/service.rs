@@ -1,0 +1,83 @@
+//! The three services, as far as a process cares.
+
+use choreography::{Link, NameError, Relay};
+use comments::Comments;
+use queue::Publisher;
+use std::fmt;
+use std::sync::Arc;
+use stories::Stories;
+use users::Users;
+use utoipa_axum::router::OpenApiRouter;
+
+/// A service, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ServiceName {
+    /// Accounts, profiles, shelves.
+    Users,
+    /// Stories, parts, votes, and the counts that they are shown with.
+    Stories,
+    /// Comments and their tallies.
+    Comments,
+}
+
+impl ServiceName {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Users, Self::Stories, Self::Comments];
+
+    /// What it is called in stores and subscriptions.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Users => users::NAME,
+            Self::Stories => stories::NAME,
+            Self::Comments => comments::NAME,
+        }
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A running replica of a service.
+#[derive(Debug, Clone)]
+pub(crate) enum Service {
+    Users(Users),
+    Stories(Stories),
+    Comments(Comments),
+}
+
+impl Service {
+    pub(crate) fn name(&self) -> ServiceName {
+        match self {
+            Self::Users(_) => ServiceName::Users,
+            Self::Stories(_) => ServiceName::Stories,
+            Self::Comments(_) => ServiceName::Comments,
+        }
+    }
+
+    pub(crate) fn relay(&self, publisher: Arc<dyn Publisher>) -> Result<Relay, NameError> {
+        match self {
+            Self::Users(users) => users.relay(publisher),
+            Self::Stories(stories) => stories.relay(publisher),
+            Self::Comments(comments) => comments.relay(publisher),
+        }
+    }
+
+    pub(crate) fn links(&self) -> Result<Vec<Link>, NameError> {
+        match self {
+            Self::Users(users) => users.links(),
+            Self::Stories(stories) => stories.links(),
+            Self::Comments(comments) => comments.links(),
+        }
+    }
+
+    pub(crate) fn router(&self) -> OpenApiRouter {
+        match self {
+            Self::Users(users) => users.router(),
+            Self::Stories(stories) => stories.router(),
+            Self::Comments(comments) => comments.router(),
+        }
+    }
+}
