@@ -34,6 +34,8 @@ struct Inner {
 struct State {
     alive: bool,
     paused: bool,
+    /// When it last went on after a pause, or was told to stop.
+    disturbed_ms: Option<u64>,
     /// Polls until it is killed.
     polls_left: Option<u64>,
     waiting: Vec<Waker>,
@@ -53,6 +55,7 @@ impl Life {
         let state = State {
             alive: true,
             paused: false,
+            disturbed_ms: None,
             polls_left: None,
             waiting: Vec::new(),
             tasks: Vec::new(),
@@ -122,9 +125,21 @@ impl Life {
     pub(crate) fn resume(&self) {
         let mut state = lock(&self.0.state);
         state.paused = false;
+        state.disturbed_ms = Some(self.0.core.elapsed_ms());
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// It is told to stop: what it held it may let go.
+    pub(crate) fn disturb(&self) {
+        lock(&self.0.state).disturbed_ms = Some(self.0.core.elapsed_ms());
+    }
+
+    /// Whether it has been alive and polled all the time since then.
+    pub(crate) fn ran_since(&self, since_ms: u64) -> bool {
+        let state = lock(&self.0.state);
+        state.alive && !state.paused && state.disturbed_ms.is_none_or(|disturbed_ms| disturbed_ms < since_ms)
     }
 
     /// Runs a future in it.

@@ -81,9 +81,9 @@ async fn play(world: &World, process: &Arc<Process>, fault: Fault, lasts_ms: u64
             core.note(fault);
             let both = fault == Fault::Partition;
             let there = both || rng.bool();
-            process.wire.set_cut(there, both || !there);
+            process.wire.set_cut(there, both || !there, core.elapsed_ms());
             core.sleep_while_faulty(lasts_ms).await;
-            process.wire.set_cut(false, false);
+            process.wire.set_cut(false, false, core.elapsed_ms());
         }
         Fault::ClockJump => {
             core.note(fault);

@@ -92,6 +92,7 @@ impl Process {
     pub(crate) async fn deploy(&self) {
         let Some(life) = self.life() else { return };
         self.core.trace(&self.name, format_args!("is stopped in order"));
+        life.disturb();
         if let Some(running) = &*lock(&self.now) {
             running.stop.send_replace(true);
         }

@@ -1,6 +1,7 @@
 //! The broker itself: subscriptions, and what becomes of a message.
 
-use super::line::{Contents, Held, Line, Slot};
+use super::endpoint::Holder;
+use super::line::{Contents, Held, Line, Slot, Taken};
 use crate::core::{BEGINNING_MS, Core, lock};
 use crate::dice;
 use crate::faults::Fault;
@@ -29,6 +30,8 @@ pub(crate) struct Broker {
 struct State {
     lines: BTreeMap<Subscription, (Line, Arc<Notify>)>,
     paused: bool,
+    /// When it last answered again.
+    disturbed_ms: Option<u64>,
     rng: fastrand::Rng,
 }
 
@@ -54,7 +57,8 @@ pub(super) enum Settle<'a> {
 
 impl Broker {
     pub(crate) fn new(core: &Core) -> Self {
-        let state = State { lines: BTreeMap::new(), paused: false, rng: core.rng("broker") };
+        let state =
+            State { lines: BTreeMap::new(), paused: false, disturbed_ms: None, rng: core.rng("broker") };
         Self { core: core.clone(), state: Mutex::new(state) }
     }
 
@@ -63,7 +67,9 @@ impl Broker {
     }
 
     pub(crate) fn set_paused(&self, paused: bool) {
-        lock(&self.state).paused = paused;
+        let mut state = lock(&self.state);
+        state.paused = paused;
+        state.disturbed_ms = Some(self.core.elapsed_ms());
     }
 
     pub(super) fn is_paused(&self) -> bool {
@@ -129,28 +135,47 @@ impl Broker {
         planted.collect()
     }
 
-    /// Hands out up to `max` messages.
+    /// Hands out up to `max` messages to `holder`.
     pub(super) fn hand_out(
         &self,
         subscription: &Subscription,
         max: usize,
         lease_ms: u64,
+        holder: &Holder,
     ) -> Vec<(Slot, Held)> {
         let now_ms = self.core.elapsed_ms();
         let mut state = lock(&self.state);
-        let State { lines, rng, .. } = &mut *state;
+        let State { lines, rng, disturbed_ms, .. } = &mut *state;
         let Some((line, _)) = lines.get_mut(subscription) else { return Vec::new() };
         let reordered = |ready: usize| {
             if ready > 1 && self.core.happens(rng, Fault::Reorder) { rng.usize(..ready) } else { 0 }
         };
-        let taken = line.take(max, now_ms, lease_ms, reordered);
+        let Taken { taken, forgotten } = line.take(max, now_ms, lease_ms, holder, reordered);
         for (slot, _) in &taken {
             if self.core.happens(rng, Fault::Redeliver) {
                 // In somebody's hands, and ready for somebody else.
                 line.put_off(slot.number, now_ms + rng.u64(1..5_000), false);
             }
         }
+        let broker_was_there = |since_ms| disturbed_ms.is_none_or(|disturbed_ms| disturbed_ms < since_ms);
+        for (holder, since_ms) in forgotten {
+            if broker_was_there(since_ms) && holder.was_there_since(since_ms) {
+                let since_ms = now_ms - since_ms;
+                self.core.fail(
+                    "leases",
+                    format!("{holder} had a message of {subscription} for {since_ms} ms and never asked to keep it"),
+                );
+            }
+        }
         taken
+    }
+
+    /// A hand-out was used, or never arrived.
+    pub(super) fn asked(&self, subscription: &Subscription, receipt: &Receipt) {
+        if let (Some((line, _)), Some(slot)) = (lock(&self.state).lines.get_mut(subscription), slot(receipt))
+        {
+            line.asked(slot);
+        }
     }
 
     /// Settles a hand-out; false if it does not count any more.
@@ -180,8 +205,8 @@ impl Broker {
     pub(crate) fn hurry(&self) {
         let now_ms = self.core.elapsed_ms();
         let mut state = lock(&self.state);
-        let State { lines, rng, paused } = &mut *state;
-        *paused = false;
+        let State { lines, rng, paused, disturbed_ms } = &mut *state;
+        (*paused, *disturbed_ms) = (false, Some(now_ms));
         for (line, wake) in lines.values_mut() {
             line.hurry(now_ms, HURRY_MS, |within| rng.u64(..within));
             wake.notify_waiters();

@@ -9,6 +9,7 @@ use queue::{
     Message, PublishError, Publisher, Queue, QueueError, Receipt, Receiver, Subscription, SubscriptionConfig,
     Topic, WAIT_MAX,
 };
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -21,16 +22,46 @@ const SILENCE_MS: (f64, f64) = (1_000.0, 20_000.0);
 /// A process's wire to the broker, cut or whole in each direction. It outlives the process.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
-    cut: Mutex<(bool, bool)>,
+    cut: Mutex<Cut>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Cut {
+    there: bool,
+    back: bool,
+    /// When it was last cut or mended.
+    disturbed_ms: Option<u64>,
+}
+
+/// Somebody who holds messages.
+#[derive(Debug, Clone)]
+pub(super) struct Holder {
+    life: Life,
+    wire: Arc<Wire>,
+}
+
+impl Holder {
+    /// Whether they could have asked for something at any time since then.
+    pub(super) fn was_there_since(&self, since_ms: u64) -> bool {
+        let Cut { there, back, disturbed_ms } = self.wire.cut();
+        let whole = !there && !back && disturbed_ms.is_none_or(|disturbed_ms| disturbed_ms < since_ms);
+        whole && self.life.ran_since(since_ms)
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.life.name())
+    }
 }
 
 impl Wire {
     /// Cuts or mends what goes there, and what comes back.
-    pub(crate) fn set_cut(&self, there: bool, back: bool) {
-        *lock(&self.cut) = (there, back);
+    pub(crate) fn set_cut(&self, there: bool, back: bool, now_ms: u64) {
+        *lock(&self.cut) = Cut { there, back, disturbed_ms: Some(now_ms) };
     }
 
-    fn cut(&self) -> (bool, bool) {
+    fn cut(&self) -> Cut {
         *lock(&self.cut)
     }
 }
@@ -59,7 +90,7 @@ impl Endpoint {
     /// The way to the broker.
     async fn there(&self) -> Result<(), QueueError> {
         self.life.pass(HOP_MS.0, HOP_MS.1).await;
-        if self.wire.cut().0 || self.broker.is_paused() {
+        if self.wire.cut().there || self.broker.is_paused() {
             self.life.pass(SILENCE_MS.0, SILENCE_MS.1).await;
             return Err(unanswered());
         }
@@ -69,7 +100,7 @@ impl Endpoint {
     /// The way back.
     async fn back(&self) -> Result<(), QueueError> {
         self.life.pass(HOP_MS.0, HOP_MS.1).await;
-        if self.wire.cut().1 {
+        if self.wire.cut().back {
             self.life.pass(SILENCE_MS.0, SILENCE_MS.1).await;
             return Err(unanswered());
         }
@@ -84,7 +115,11 @@ impl Endpoint {
         Ok(answer)
     }
 
-    fn note(&self, what: std::fmt::Arguments<'_>) {
+    fn holder(&self) -> Holder {
+        Holder { life: self.life.clone(), wire: Arc::clone(&self.wire) }
+    }
+
+    fn note(&self, what: fmt::Arguments<'_>) {
         self.life.core().trace(self.life.name(), what);
     }
 }
@@ -192,12 +227,12 @@ impl Arrivals {
         if life.suffers(Fault::ReceiveFails) {
             return Err(unanswered());
         }
-        let lease_ms = millis(self.config.lease);
+        let (lease_ms, holder) = (millis(self.config.lease), self.endpoint.holder());
         let taken = loop {
             let taken = if broker.is_paused() {
                 Vec::new()
             } else {
-                broker.hand_out(&self.subscription, max, lease_ms)
+                broker.hand_out(&self.subscription, max, lease_ms, &holder)
             };
             if !taken.is_empty() || Instant::now() >= give_up {
                 break taken;
@@ -216,6 +251,7 @@ impl Arrivals {
         self.endpoint.note(format_args!("receives {} from {}", taken.len(), self.subscription));
         if life.suffers(Fault::ReceiveLost) {
             self.endpoint.note(format_args!("and the answer is lost"));
+            taken.iter().for_each(|(slot, _)| broker.asked(&self.subscription, &receipt(*slot)));
             return Err(unanswered());
         }
         let until = Instant::now() + self.config.lease;
@@ -234,6 +270,7 @@ impl Arrivals {
     fn settle(&self, receipt: &Receipt, how: Settle<'_>) -> Result<(), AckError> {
         let life = &self.endpoint.life;
         let lost = life.suffers(Fault::SettleLost);
+        self.endpoint.broker.asked(&self.subscription, receipt);
         if lost && life.draw(fastrand::Rng::bool) {
             return Err(unanswered().into());
         }

@@ -1,5 +1,6 @@
 //! One subscription: which message is to be handed out when, and who holds which.
 
+use super::endpoint::Holder;
 use queue::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,6 +19,8 @@ pub(super) struct Held {
     /// Counts its hand-outs; a receipt names one.
     generation: u64,
     leased: bool,
+    /// Who has it, and since when; until they asked for anything with it.
+    unasked: Option<(Holder, u64)>,
 }
 
 /// A hand-out, by number and generation.
@@ -25,6 +28,14 @@ pub(super) struct Held {
 pub(super) struct Slot {
     pub(super) number: u64,
     pub(super) generation: u64,
+}
+
+/// What was handed out.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) taken: Vec<(Slot, Held)>,
+    /// Who had some of it, since when, and let the lease end without a word.
+    pub(super) forgotten: Vec<(Holder, u64)>,
 }
 
 /// What a subscription holds.
@@ -52,8 +63,15 @@ impl Line {
         let number = self.next;
         self.next += 1;
         self.due.insert((due_ms, number));
-        let held =
-            Held { message, published_at_ms: now_ms, receive_count: 0, due_ms, generation: 0, leased: false };
+        let held = Held {
+            message,
+            published_at_ms: now_ms,
+            receive_count: 0,
+            due_ms,
+            generation: 0,
+            leased: false,
+            unasked: None,
+        };
         self.held.insert(number, held);
     }
 
@@ -68,9 +86,10 @@ impl Line {
         max: usize,
         now_ms: u64,
         lease_ms: u64,
+        holder: &Holder,
         mut reorder: impl FnMut(usize) -> usize,
-    ) -> Vec<(Slot, Held)> {
-        let mut taken = Vec::new();
+    ) -> Taken {
+        let (mut taken, mut forgotten) = (Vec::new(), Vec::new());
         while taken.len() < max {
             let ready: Vec<_> =
                 self.due.iter().take_while(|(due, _)| *due <= now_ms).take(REORDER_MAX).copied().collect();
@@ -79,7 +98,11 @@ impl Line {
             }
             let Some((_, number)) = ready.get(reorder(ready.len())).copied() else { break };
             let handed = self.change(number, |held| {
+                if held.leased {
+                    forgotten.extend(held.unasked.take());
+                }
                 held.leased = true;
+                held.unasked = Some((holder.clone(), now_ms));
                 held.due_ms = now_ms + lease_ms;
                 held.generation += 1;
                 held.receive_count = held.receive_count.saturating_add(1);
@@ -88,7 +111,15 @@ impl Line {
             let Some((generation, held)) = handed else { break };
             taken.push((Slot { number, generation }, held));
         }
-        taken
+        Taken { taken, forgotten }
+    }
+
+    /// Somebody asked for something with a hand-out, or never got it.
+    pub(super) fn asked(&mut self, slot: Slot) {
+        if let Some(held) = self.held.get_mut(&slot.number).filter(|held| held.generation == slot.generation)
+        {
+            held.unasked = None;
+        }
     }
 
     /// Whether the hand-out still counts.
