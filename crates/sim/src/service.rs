@@ -5,6 +5,7 @@ use comments::Comments;
 use queue::Publisher;
 use std::fmt;
 use std::sync::Arc;
+use store::Healer;
 use stories::Stories;
 use users::Users;
 use utoipa_axum::router::OpenApiRouter;
@@ -65,11 +66,20 @@ impl Service {
         }
     }
 
-    pub(crate) fn links(&self) -> Result<Vec<Link>, NameError> {
+    pub(crate) fn links(&self, publisher: &Arc<dyn Publisher>) -> Result<Vec<Link>, NameError> {
         match self {
-            Self::Users(users) => users.links(),
-            Self::Stories(stories) => stories.links(),
-            Self::Comments(comments) => comments.links(),
+            Self::Users(users) => users.links(publisher),
+            Self::Stories(stories) => stories.links(publisher),
+            Self::Comments(comments) => comments.links(publisher),
+        }
+    }
+
+    /// What heals it when it has lost data or become an heir.
+    pub(crate) fn healer(&self) -> Option<Healer> {
+        match self {
+            Self::Users(_) => None,
+            Self::Stories(stories) => Some(stories.healer()),
+            Self::Comments(comments) => Some(comments.healer()),
         }
     }
 

@@ -121,13 +121,16 @@ impl Process {
         let mut tasks: Vec<JoinHandle<()>> = Vec::new();
         let publisher: Arc<dyn Publisher> = Arc::new(endpoint.clone());
         for (store, service) in services {
-            for link in service.links()? {
+            for link in service.links(&publisher)? {
                 let subscription =
                     Subscription::new(link.topic.clone(), service.name().name(), &site_name(self.site))?;
                 tasks.push(self.hear(life, endpoint, store.clone(), link, subscription, stopped));
             }
             let relay = service.relay(Arc::clone(&publisher))?;
             tasks.push(life.spawn(relay.run(called(stopped.clone()))));
+            if let Some(healer) = service.healer() {
+                tasks.push(life.spawn(healer.run(called(stopped.clone()))));
+            }
         }
         for task in tasks {
             // A task that was aborted belongs to a life that has ended.
