@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex};
 use store::engine::{Batch, Lookup, Pair, Snapshot};
 use store::{Durability, Engine, Scan, StoreError};
 
+/// The most backups of a disk that are kept.
+const BACKUPS_MAX: usize = 4;
+
 /// What a disk holds: keys and values.
 pub type Rows = BTreeMap<Vec<u8>, Bytes>;
 
@@ -33,6 +36,8 @@ struct State {
     rows: Arc<Rows>,
     /// The groups that a power cut may take, oldest first.
     unsynced: Vec<Undo>,
+    /// Copies that an operator keeps, oldest first, with the time of each.
+    backups: Vec<(u64, Arc<Rows>)>,
     commits: u64,
     full: bool,
     slow: bool,
@@ -44,6 +49,7 @@ impl Disk {
         let state = State {
             rows: Arc::default(),
             unsynced: Vec::new(),
+            backups: Vec::new(),
             commits: 0,
             full: false,
             slow: false,
@@ -81,6 +87,41 @@ impl Disk {
         unsynced.clear();
         drop(state);
         self.core.trace(&self.name, format_args!("power cut: {kept} of {before} unsynced groups stay"));
+    }
+
+    /// An operator copies what is on it.
+    pub(crate) fn back_up(&self) {
+        let (synced, now_ms) = (self.synced(), self.core.elapsed_ms());
+        let mut state = lock(&self.state);
+        if state.backups.len() == BACKUPS_MAX {
+            state.backups.remove(0);
+        }
+        state.backups.push((now_ms, Arc::new(synced)));
+        drop(state);
+        self.core.trace(&self.name, format_args!("is backed up"));
+    }
+
+    /// It is what it was when one of its backups was made, and says when that was.
+    pub(crate) fn restore(&self) -> Option<u64> {
+        let mut state = lock(&self.state);
+        let backups = state.backups.len();
+        let chosen = state.rng.usize(..backups.max(1));
+        let (made_ms, rows) = state.backups.get(chosen).cloned()?;
+        // Those that were made since are of a disk that is gone.
+        state.backups.truncate(chosen + 1);
+        state.rows = rows;
+        state.unsynced.clear();
+        drop(state);
+        self.core.trace(&self.name, format_args!("is as it was at {made_ms}"));
+        Some(made_ms)
+    }
+
+    /// Everything on it is gone, its backups too.
+    pub(crate) fn lose(&self) {
+        let mut state = lock(&self.state);
+        (state.rows, state.unsynced, state.backups) = (Arc::default(), Vec::new(), Vec::new());
+        drop(state);
+        self.core.trace(&self.name, format_args!("is lost"));
     }
 
     pub(crate) fn set_full(&self, full: bool) {

@@ -63,11 +63,17 @@ pub enum Fault {
     AnswerLost,
     /// A message that nobody can understand is published.
     Poison,
+    /// A disk is set back to a backup, and an operator says so.
+    Restore,
+    /// A disk is set back to a backup, and nobody says so.
+    RestoreUntold,
+    /// A disk is lost with everything on it; an heir counts what it counted.
+    Lose,
 }
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::Duplicate,
         Self::Reorder,
         Self::Delay,
@@ -96,6 +102,9 @@ impl Fault {
         Self::RequestLost,
         Self::AnswerLost,
         Self::Poison,
+        Self::Restore,
+        Self::RestoreUntold,
+        Self::Lose,
     ];
 
     /// Its name, as the command line and the summary write it.
@@ -129,6 +138,9 @@ impl Fault {
             Self::RequestLost => "request-lost",
             Self::AnswerLost => "answer-lost",
             Self::Poison => "poison",
+            Self::Restore => "restore",
+            Self::RestoreUntold => "restore-untold",
+            Self::Lose => "lose",
         }
     }
 
@@ -157,6 +169,7 @@ impl Fault {
             | Self::DiskFull
             | Self::DiskSlow
             | Self::Poison => Often::Run { most: 6.0 },
+            Self::Restore | Self::RestoreUntold | Self::Lose => Often::Run { most: 2.5 },
             Self::ClockSkew => Often::Start,
         }
     }

@@ -3,8 +3,8 @@
 use crate::core::Phase;
 use crate::dice;
 use crate::faults::{Fault, Often};
-use crate::process::Process;
-use crate::world::World;
+use crate::process::{Process, Word};
+use crate::world::{Loss, World};
 use queue::{Message, Topic};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +17,16 @@ const JUMP_MS: (f64, f64) = (10.0, 7_200_000.0);
 const DRIFT_PPM_MAX: i64 = 500;
 /// A deploy that takes longer is one that is killed.
 const DEPLOY_MAX: Duration = Duration::from_mins(2);
+/// How often a disk is copied in a run, more or less.
+const BACKUPS: u64 = 8;
 /// Within how many polls a process dies.
 const POLLS: u64 = 400;
 
 /// Begins to break things, as the plan says; stops when everything heals.
 pub(crate) fn unleash(world: &World) {
+    if [Fault::Restore, Fault::RestoreUntold].iter().any(|fault| world.plan().rate(*fault) > 0.0) {
+        drop(tokio::spawn(back_up(world.clone())));
+    }
     for fault in Fault::ALL {
         let rate = world.plan().rate(fault);
         match fault.often() {
@@ -101,6 +106,7 @@ async fn play(world: &World, process: &Arc<Process>, fault: Fault, lasts_ms: u64
             set(false);
         }
         Fault::Poison => poison(world, rng),
+        Fault::Restore | Fault::RestoreUntold | Fault::Lose => lose(world, process, fault, rng).await,
         // The others are not of a moment: they are drawn where they happen.
         _ => core.fail("nemesis", format!("{fault} cannot be played at a moment")),
     }
@@ -116,6 +122,48 @@ fn poison(world: &World, rng: &mut fastrand::Rng) {
         _ => format!("{{\"{}\":", rng.u32(..)),
     };
     world.poison(topic, Message::new(body));
+}
+
+/// A disk is set back, or gone.
+async fn lose(world: &World, process: &Arc<Process>, fault: Fault, rng: &mut fastrand::Rng) {
+    let services: Vec<_> = process.disks.keys().copied().collect();
+    let Some(service) = services.get(rng.usize(..services.len().max(1))).copied() else { return };
+    let Some(disk) = process.disks.get(&service) else { return };
+    let (at_ms, site) = (world.elapsed_ms(), process.site);
+    let kill = |why| process.life().iter().for_each(|life| life.kill(why));
+    if fault != Fault::Lose {
+        kill("its disk is set back");
+        let Some(kept_until_ms) = disk.restore() else { return };
+        world.core().note(fault);
+        world.declare(Loss { site, service, at_ms, kept_until_ms });
+        if fault == Fault::Restore {
+            process.tell(service, Word::Restored);
+        }
+        return;
+    }
+    let Some(lost) = process.replica(service) else { return };
+    kill("its disk is lost");
+    disk.lose();
+    world.core().note(fault);
+    world.declare(Loss { site, service, at_ms, kept_until_ms: 0 });
+    // The heir is the one that takes its place, or a sibling.
+    let heirs: Vec<_> = world.processes().iter().filter(|heir| heir.runs(service)).cloned().collect();
+    let Some(heir) = heirs.get(rng.usize(..heirs.len().max(1))) else { return };
+    world.core().sleep_while_faulty(dice::log_ms(rng, LASTS_MS.0, LASTS_MS.1)).await;
+    heir.tell(service, Word::Adopt(lost));
+    heir.deploy().await;
+}
+
+/// Every disk is copied now and then, for whoever restores it.
+async fn back_up(world: World) {
+    let mut rng = world.core().rng("backups");
+    while !world.is_over() {
+        for process in world.processes() {
+            process.disks.values().for_each(crate::disk::Disk::back_up);
+        }
+        let next_ms = rng.u64(..=world.plan().duration_ms / BACKUPS * 2);
+        world.core().sleep_while_faulty(next_ms.max(1)).await;
+    }
 }
 
 async fn strike_process(process: &Arc<Process>, fault: Fault, lasts_ms: u64, rng: &mut fastrand::Rng) {

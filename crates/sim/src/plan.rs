@@ -11,6 +11,9 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 /// The most sites of a run.
 pub const SITES_MAX: usize = 3;
 
+/// What only anti-entropy heals: not played before it is here.
+const UNTIL_ANTI_ENTROPY: [Fault; 4] = [Fault::LoseAccepted, Fault::Restore, Fault::RestoreUntold, Fault::Lose];
+
 /// A run, as its seed decides it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -51,7 +54,7 @@ impl Plan {
                 Often::Each { most } | Often::Run { most } => most * share,
                 Often::Start => 1.0,
             };
-            if on && fault != Fault::LoseAccepted {
+            if on && !UNTIL_ANTI_ENTROPY.contains(&fault) {
                 faults.insert(fault, much);
             }
         }

@@ -9,6 +9,7 @@ use crate::queue::{Broker, Endpoint, Wire};
 use crate::service::{Service, ServiceName};
 use api::problem::problems_only;
 use axum::Router;
+use lattice::ReplicaId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -39,6 +40,17 @@ pub(crate) struct Process {
     pub(crate) wire: Arc<Wire>,
     broker: Arc<Broker>,
     now: Mutex<Option<Running>>,
+    /// What an operator tells its stores before it starts again.
+    told: Mutex<Vec<(ServiceName, Word)>>,
+}
+
+/// What an operator tells a store, with the server stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// It was restored from a backup: `antiphon recount`.
+    Restored,
+    /// It is the heir of this one: `antiphon adopt`.
+    Adopt(ReplicaId),
 }
 
 /// What there is of a process while it lives.
@@ -62,6 +74,7 @@ impl Process {
             wire: Arc::default(),
             broker: Arc::clone(broker),
             now: Mutex::new(None),
+            told: Mutex::default(),
             name,
         }
     }
@@ -86,6 +99,23 @@ impl Process {
         let running = now.as_ref().filter(|running| running.life.is_alive())?;
         let (_, router) = running.services.get(&service)?;
         Some((running.life.clone(), router.clone()))
+    }
+
+    /// Before it starts again, an operator tells a store this.
+    pub(crate) fn tell(&self, service: ServiceName, word: Word) {
+        lock(&self.told).push((service, word));
+    }
+
+    /// Who the store of a service is, also while nothing has it open.
+    pub(crate) fn replica(&self, service: ServiceName) -> Option<ReplicaId> {
+        if let Some(store) = self.store(service) {
+            return Some(store.identity().replica);
+        }
+        let nobody = Life::begin(&self.core, &self.name, 0);
+        nobody.kill("only looks");
+        let (world, setup) = (Arc::new(self.machine.clone()), self.setup(service));
+        let opened = Store::open_stepwise(self.disks.get(&service)?.engine(&nobody), world, &setup);
+        opened.ok().map(|(store, _)| store.identity().replica)
     }
 
     /// It stops in order: what is in hand is finished, stores are closed.

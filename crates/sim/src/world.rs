@@ -250,6 +250,12 @@ impl World {
         its.map(|(_, count)| count).sum()
     }
 
+    /// A replica has lost what it had.
+    pub(crate) fn declare(&self, loss: Loss) {
+        self.0.core.trace("world", format_args!("{loss:?}"));
+        lock(&self.0.losses).push(loss);
+    }
+
     /// Which replicas were declared lost so far.
     pub fn losses(&self) -> Vec<Loss> {
         lock(&self.0.losses).clone()

@@ -1,7 +1,7 @@
 //! What the server's wiring does, in the world: opens stores and services, subscribes, relays and pumps.
 
-use super::Process;
-use crate::core::BEGINNING_MS;
+use super::{Process, Word};
+use crate::core::{BEGINNING_MS, lock};
 use crate::life::Life;
 use crate::queue::Endpoint;
 use crate::service::{Service, ServiceName};
@@ -14,7 +14,7 @@ use consumer::{Backoff, BoxHandler, Context, DefaultStack, Handler, HandlerError
 use queue::{Clock, Message, Publisher, Queue, QueueError, Receiver, Subscription, SubscriptionConfig};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{OpenError, Setup, Store, StoreError, World};
+use store::{OpenError, Setup, Store, StoreError, World, WriteError};
 use stories::Stories;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -76,6 +76,7 @@ impl Process {
         let mut services = Vec::new();
         for name in self.disks.keys() {
             let store = self.open_store(life, *name)?;
+            self.hear_operator(*name, &store).await?;
             let service = match name {
                 ServiceName::Users => {
                     let (key, certificate) = self.signing_key();
@@ -89,11 +90,36 @@ impl Process {
         Ok(services)
     }
 
+    pub(super) fn setup(&self, name: ServiceName) -> Setup {
+        Setup::of(name.name()).in_deployment(deployment(self.core.plan().seed))
+    }
+
+    /// What an operator has to say to a store, before anything else uses it.
+    async fn hear_operator(&self, name: ServiceName, store: &Store) -> Result<(), StartError> {
+        loop {
+            let word = lock(&self.told).iter().find(|(service, _)| *service == name).map(|(_, word)| *word);
+            let Some(word) = word else { return Ok(()) };
+            let told = match word {
+                Word::Restored => store::renew_restored(store).await.map(|adopted| format!("{adopted:?}"))?,
+                Word::Adopt(lost) => match store::adopt(store, lost).await {
+                    Ok(adopted) => format!("{adopted:?}"),
+                    Err(WriteError::Refused(refused)) => refused.to_string(),
+                    Err(WriteError::Store(error)) => return Err(error.into()),
+                },
+            };
+            self.core.trace(&self.name, format_args!("is told {word:?}: {told}"));
+            let mut words = lock(&self.told);
+            if let Some(at) = words.iter().position(|said| *said == (name, word)) {
+                words.remove(at);
+            }
+        }
+    }
+
     fn open_store(&self, life: &Life, name: ServiceName) -> Result<Store, StartError> {
         let Some(disk) = self.disks.get(&name).cloned() else {
             return Err(StoreError::Engine(format!("{name} has no disk").into()).into());
         };
-        let setup = Setup::of(name.name()).in_deployment(deployment(self.core.plan().seed));
+        let setup = self.setup(name);
         let world: Arc<dyn World> = Arc::new(self.machine.clone());
         let (store, mut committer) = Store::open_stepwise(disk.engine(life), world, &setup)?;
         let committing = {
