@@ -17,9 +17,10 @@ type OnMerged<F> = Arc<dyn Fn(&DeltaGroup<F>) + Send + Sync>;
 /// Says why a fact is not to be merged, if it is not.
 type Believe<F> = Arc<dyn Fn(&<F as Fact>::Key, &<F as Fact>::State) -> Result<(), String> + Send + Sync>;
 
-/// Joins one fact, with all that belongs to it.
-type Joining<F> =
-    Arc<dyn Fn(&mut View<'_>, &<F as Fact>::Key, <F as Fact>::State) -> Result<(), ViewError> + Send + Sync>;
+/// Joins one fact, with all that belongs to it, and says whether it was news.
+type Joining<F> = Arc<
+    dyn Fn(&mut View<'_>, &<F as Fact>::Key, <F as Fact>::State) -> Result<bool, ViewError> + Send + Sync,
+>;
 
 /// Joins facts `F` into the rows `R` of a store, durably, before it says that it has handled them.
 ///
@@ -62,7 +63,7 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
         Self {
             store,
             believe: Arc::new(|_, _| Ok(())),
-            joining: Arc::new(|view, key, state| view.join::<R>(key, state).map(drop)),
+            joining: Arc::new(|view, key, state| view.join::<R>(key, state).map(|joined| joined.grew)),
             on_merged: Arc::new(|_| {}),
             publisher: None,
             heard: Heard::default(),
@@ -71,12 +72,12 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
     }
 
     /// Joins every fact in this way instead of into its row alone: with index rows, tallies, and whatever else a local
-    /// write of the same row would change. It runs inside the write, and may run again: it does nothing but read and
+    /// write of the same row would change. True when the row grew. It runs inside the write, and may run again: it does nothing but read and
     /// write its view. It marks nothing for those who hear the fact itself: who accepted a change announces it.
     #[must_use]
     pub fn joining(
         mut self,
-        join: impl Fn(&mut View<'_>, &F::Key, F::State) -> Result<(), ViewError> + Send + Sync + 'static,
+        join: impl Fn(&mut View<'_>, &F::Key, F::State) -> Result<bool, ViewError> + Send + Sync + 'static,
     ) -> Self {
         self.joining = Arc::new(join);
         self
@@ -142,7 +143,7 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
                 // One that misses a row holds up no other: all that is missing is then loaded in one round trip.
                 match joining(view, key, state.clone()) {
                     Err(ViewError::Miss) => missed = true,
-                    joined => joined?,
+                    joined => drop(joined?),
                 }
             }
             if missed { Err(ViewError::Miss.into()) } else { Ok::<_, Abort<std::convert::Infallible>>(()) }

@@ -1,6 +1,6 @@
 //! Comments: posts, replies, edits, deletions, moderation, and the tallies that count them exactly.
 //!
-//! It owns the comments, announces its tallies to Stories, and keeps copies of people's profiles and of parts' owners,
+//! It owns the comments, announces its tallies to Stories and the comments themselves to its siblings, and keeps copies of people's profiles and of parts' owners,
 //! so it answers every query alone. Nothing here says "+1": a comment is a row with an identity, and the tally of a
 //! group moves in the transaction that changes what the row contributes.
 //!
@@ -13,6 +13,7 @@
 //! | `read` | pages of comments with authors and counts |
 //! | `thread` | the thread around a comment, as a graph that hostile rows cannot lead in circles |
 //! | `merge` | what it hears |
+//! | [`siblings`] | what its replicas tell each other |
 //! | `http` | its face |
 
 pub mod comment;
@@ -21,6 +22,7 @@ mod http;
 mod merge;
 pub mod read;
 pub mod rows;
+pub mod siblings;
 mod thread;
 mod write;
 
@@ -28,8 +30,9 @@ pub use merge::hear_tally;
 
 use api::KeyRing;
 use choreography::{Links, NameError, Relay, signing_keys};
-use messages::TallyFact;
+use messages::{Fact, TallyFact};
 use queue::Publisher;
+use siblings::{CommentFact, ReplyTallyFact};
 use std::sync::Arc;
 use store::{Healer, Store, StoreError};
 use utoipa_axum::router::OpenApiRouter;
@@ -57,9 +60,13 @@ impl Comments {
         &self.store
     }
 
-    /// What announces its tallies.
+    /// What announces its tallies, and where it has siblings its comments to them.
     pub fn relay(&self, publisher: Arc<dyn Publisher>) -> Result<Relay, NameError> {
-        Relay::new(self.store.clone(), publisher).announcing::<TallyFact, rows::TallyRow>()
+        let relay = Relay::new(self.store.clone(), publisher).announcing::<TallyFact, rows::TallyRow>()?;
+        if self.store.mutes(CommentFact::TOPIC) {
+            return Ok(relay);
+        }
+        relay.announcing::<CommentFact, rows::CommentRow>()?.announcing::<ReplyTallyFact, rows::TallyRow>()
     }
 
     /// What heals it when it has lost data or become an heir.

@@ -1,10 +1,11 @@
 //! What Comments hears: a line a topic.
 
 use crate::Comments;
-use crate::rows::{CommentRow, PartRow, ProfileRow, SigningKeyRow};
-use choreography::{Link, NameError, signing_keys};
+use crate::rows::{CommentRow, PartRow, ProfileRow, SigningKeyRow, TallyRow};
+use crate::siblings::{CommentFact, ReplyTallyFact, hear_comment};
+use choreography::{Link, Merge, NameError, signing_keys};
 use lattice::Tally;
-use messages::{PartFact, ProfileFact, TallyKey};
+use messages::{Fact, PartFact, ProfileFact, TallyFact, TallyKey};
 use queue::Publisher;
 use std::sync::Arc;
 use store::{Heard, View, ViewError};
@@ -12,11 +13,21 @@ use store::{Heard, View, ViewError};
 impl Comments {
     /// Its subscriptions. `publisher` takes its wants for what was lost.
     pub fn links(&self, publisher: &Arc<dyn Publisher>) -> Result<Vec<Link>, NameError> {
-        Ok(self.heard.noting(vec![
-            Link::merging::<ProfileFact, ProfileRow>(&self.store, publisher)?,
-            Link::merging::<PartFact, PartRow>(&self.store, publisher)?,
-            signing_keys::link::<SigningKeyRow>(&self.store, &self.keys, publisher)?,
-        ]))
+        let store = &self.store;
+        let mut links = vec![
+            Link::merging::<ProfileFact, ProfileRow>(store, publisher)?,
+            Link::merging::<PartFact, PartRow>(store, publisher)?,
+            signing_keys::link::<SigningKeyRow>(store, &self.keys, publisher)?,
+        ];
+        if !store.mutes(CommentFact::TOPIC) {
+            let comments = Merge::<CommentFact, CommentRow>::new(store.clone()).wanting(publisher);
+            let tallies = Merge::<TallyFact, TallyRow>::new(store.clone()).wanting(publisher);
+            let reply_tallies = Merge::<ReplyTallyFact, TallyRow>::new(store.clone()).wanting(publisher);
+            links.push(Link::with(comments.joining(hear_comment))?);
+            links.push(Link::with(tallies.joining(hear_tally))?);
+            links.push(Link::with(reply_tallies.joining(hear_tally))?);
+        }
+        Ok(self.heard.noting(links))
     }
 }
 

@@ -30,6 +30,7 @@
 //! each of its comments show it; the top level does not.
 
 use crate::comment::Comment;
+use crate::siblings::ReplyTallyFact;
 use lattice::{ReplicaId, Stamp, Tally};
 use messages::{
     CommentId, Fact, Group, KeyId, ParagraphId, PartId, PartState, Profile, SigningKeyState, TallyFact,
@@ -60,11 +61,11 @@ impl Row for TallyRow {
 impl Counted for CommentRow {
     type Group = Group;
     type Tallies = TallyRow;
-    /// Stories shows parts and their paragraphs; the number of replies is shown here only.
+    /// Stories shows parts and their paragraphs; the number of replies is shown here only, and at siblings.
     fn announced_on(group: &Group) -> Option<&'static str> {
         match group {
             Group::Part(_) | Group::Paragraph(..) => Some(TallyFact::TOPIC),
-            Group::Replies(_) => None,
+            Group::Replies(_) => Some(ReplyTallyFact::TOPIC),
         }
     }
 

@@ -4,10 +4,11 @@
 
 use crate::comment::{Comment, Deletion, Post, Right};
 use crate::rows::{self, CommentRow, PartRow};
+use crate::siblings::CommentFact;
 use api::Problem;
 use lattice::{Lww, Min};
-use messages::{CommentId, ParagraphId, PartId, UserId};
-use store::{Abort, Scan, View, ViewError, join_counted};
+use messages::{CommentId, Fact, ParagraphId, PartId, UserId};
+use store::{Abort, Joined, Scan, View, ViewError, join_counted};
 
 /// A comment to be posted, checked already.
 #[derive(Debug, Clone)]
@@ -28,8 +29,21 @@ fn refuse<T>(problem: Problem) -> Result<T, Abort<Problem>> {
     Err(Abort::Refused(problem))
 }
 
+/// Joins what was accepted here into a comment, to be told to siblings.
+fn join(view: &mut View<'_>, id: CommentId, delta: Comment) -> Result<Comment, ViewError> {
+    let joined = join_rows(view, id, delta)?;
+    if joined.grew {
+        view.mark::<CommentRow>(CommentFact::TOPIC, &id)?;
+    }
+    Ok(joined.after)
+}
+
 /// Joins a delta into a comment, with its tallies and its index rows.
-pub(crate) fn join(view: &mut View<'_>, id: CommentId, delta: Comment) -> Result<Comment, ViewError> {
+pub(crate) fn join_rows(
+    view: &mut View<'_>,
+    id: CommentId,
+    delta: Comment,
+) -> Result<Joined<Comment>, ViewError> {
     let joined = join_counted::<CommentRow>(view, &id, delta)?;
     if joined.grew {
         // Whether it was an orphan is not stored: what it may have had as one is removed in any case.
@@ -37,8 +51,24 @@ pub(crate) fn join(view: &mut View<'_>, id: CommentId, delta: Comment) -> Result
         let after = joined.after.index_rows(id, is_orphan(view, &joined.after)?);
         before.difference(&after).for_each(|key| view.remove(key.clone()));
         after.difference(&before).for_each(|key| view.set(key.clone(), Vec::new()));
+        if joined.before.post.get().is_none()
+            && let Some(post) = joined.after.post.get()
+        {
+            take_in_orphans(view, id, post.part)?;
+        }
     }
-    Ok(joined.after)
+    Ok(joined)
+}
+
+/// Takes what answered a comment before it came off the top level, so that the index says the same in whatever order they
+/// came. Of more orphans than one scan tells the rest stays there, and who reads the top level passes over it.
+fn take_in_orphans(view: &mut View<'_>, id: CommentId, part: PartId) -> Result<(), ViewError> {
+    for (entry, _) in view.scan(&Scan::prefix(&rows::replies_prefix(id)))? {
+        if let Some((at, reply)) = rows::reply(&entry) {
+            view.remove(rows::thread(part, at, reply));
+        }
+    }
+    Ok(())
 }
 
 /// True while the comment that it answers is not known on its part.

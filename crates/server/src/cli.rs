@@ -3,6 +3,7 @@
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::{QueueCommand, TopicsCommand};
 use crate::given::GivenUrl;
+use crate::sites::Sites;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -56,11 +57,6 @@ impl ServiceName {
     }
 }
 
-/// A site's name is part of its subscriptions' names.
-pub(crate) fn site(text: &str) -> Result<String, String> {
-    text.parse::<queue::Topic>().map(|_| text.to_owned()).map_err(|error| error.to_string())
-}
-
 /// A share of messages that is lost: what loses everything never arrives at anything.
 pub(crate) fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|error| format!("{error}: write a share such as 0.5"))?;
@@ -90,9 +86,9 @@ pub(crate) struct ServeArgs {
     /// missing; `antiphon topics plan URL` tells what.
     #[arg(long, env = "ANTIPHON_QUEUE", value_name = "URL", hide_env_values = true)]
     pub(crate) queue: Option<GivenUrl>,
-    /// The name of this site: every site hears everything once.
-    #[arg(long, env = "ANTIPHON_SITE", value_name = "NAME", default_value = "main", value_parser = site)]
-    pub(crate) site: String,
+    /// Which sites there are, and which one this is.
+    #[command(flatten)]
+    pub(crate) sites: Sites,
     /// The deployment to belong to: 32 hexadecimal digits; minted on the first start unless given.
     #[arg(long, env = "ANTIPHON_DEPLOYMENT", value_name = "ID")]
     pub(crate) deployment: Option<String>,

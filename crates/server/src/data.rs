@@ -41,9 +41,16 @@ pub(crate) enum DataError {
     )]
     Alone { path: PathBuf },
     #[error(
-        "users cannot sign tokens: {path} is missing; copy the root key there once, or begin with all services"
+        "users cannot sign tokens: the root key has not signed this replica's key. Copy root.key of the folder in which \
+         the deployment began to {path}, with mode 600, and start again; it is needed this once, and may then be removed \
+         here"
     )]
     NoRootKey { path: PathBuf },
+    #[error(
+        "{path} holds another root key than the deployment's, {wanted}: copy root.key of the folder in which the \
+         deployment began"
+    )]
+    OtherRootKey { path: PathBuf, wanted: String },
     #[error(
         "{path} held a store and it is gone: restore it from a backup, or mount it again; nothing was begun in its place"
     )]
@@ -158,7 +165,12 @@ impl Data {
             })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let root_path = self.path.join("root.key");
-                let root = read_secret(&root_path)?.ok_or(DataError::NoRootKey { path: root_path })?;
+                let root = read_secret(&root_path)?
+                    .ok_or_else(|| DataError::NoRootKey { path: root_path.clone() })?;
+                if root.public() != self.site.root_public_key {
+                    let wanted = self.site.root_public_key.to_string();
+                    return Err(DataError::OtherRootKey { path: root_path, wanted });
+                }
                 let certificate = certify(&root, &key.public());
                 write_new(&certificate_path, 0o644, format!("{certificate}\n").as_bytes())?;
                 certificate
@@ -251,7 +263,8 @@ fn found(args: &ServeArgs, world: &dyn World) -> Result<(), DataError> {
     };
     let deployment = args.deployment.clone().unwrap_or_else(|| format!("{:032x}", world.random()));
     let site = Site { antiphon: FORMAT, deployment, root_public_key, stores: BTreeSet::new() };
-    if !args.empty && args.service.is_none() {
+    // Who joins a deployment finds its stories there.
+    if !args.empty && args.service.is_none() && !told {
         write_new(&path.join(STARTER), 0o600, format!("{:032x}\n", world.random()).as_bytes())?;
     }
     // The last file that is made: a folder without it is begun again.

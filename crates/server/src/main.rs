@@ -5,6 +5,7 @@
 //! | `cli` | the command line, the only place that reads the environment |
 //! | `serve` | starting, running and stopping a process |
 //! | `commands` | `antiphon queue …`, `topics …`, `completions` |
+//! | `sites` | which sites there are, and which one this is |
 //! | `given` | the URL of a broker, as it was given |
 //! | `data` | the data folder: whose it is, its keys |
 //! | `node` | the services of this process |
@@ -32,6 +33,7 @@ mod plain_counter;
 mod progress;
 mod replay;
 mod serve;
+mod sites;
 mod starter;
 mod status;
 mod telemetry;

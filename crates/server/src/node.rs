@@ -2,6 +2,7 @@
 
 use crate::cli::{ServeArgs, ServiceName};
 use crate::data::{Data, DataError};
+use crate::wiring;
 use api::KeyRing;
 use choreography::{Link, NameError, Relay};
 use comments::Comments;
@@ -123,7 +124,10 @@ pub(crate) fn open_store(
 ) -> Result<Store, NodeError> {
     data.expect_store(name)?;
     let config = FjallConfig { disk_free_bytes_min: args.disk_free_min, ..FjallConfig::default() };
-    let setup = Setup::of(name).in_deployment(data.deployment());
+    let mut setup = Setup::of(name).in_deployment(data.deployment());
+    if !args.sites.has_siblings() {
+        setup = setup.muting(wiring::sibling_topics());
+    }
     let store = Store::open_fjall(&data.folder(name), config, Arc::clone(world), &setup)?;
     data.note_store(name)?;
     Ok(store)

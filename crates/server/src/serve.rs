@@ -6,6 +6,7 @@ use crate::face;
 use crate::listen::Bounded;
 use crate::node::{self, NodeError, Service};
 use crate::plain_counter::{self, PlainCounter};
+use crate::sites::SitesError;
 use crate::starter;
 use crate::status::Watched;
 use crate::telemetry::{self, TelemetryError};
@@ -42,6 +43,13 @@ pub(crate) enum ServeError {
     Node(#[from] NodeError),
     #[error(transparent)]
     Name(#[from] queue::NameError),
+    #[error(transparent)]
+    Sites(#[from] SitesError),
+    #[error(
+        "several sites need a broker that all of them reach, and a queue of one process is none: give --queue, such as \
+         nats://host:4222"
+    )]
+    SitesApart,
     #[error("the broker of --queue cannot be used")]
     Queue(#[source] queue::QueueError),
     #[error("cannot listen on {address}; choose another with --listen")]
@@ -117,11 +125,18 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// A broker that is away is waited for. A URL that is none will never become one.
+/// A broker that is away is waited for. A URL that is none will never become one, and no other site reaches a queue in
+/// the data folder.
 fn check_queue(args: &ServeArgs) -> Result<(), ServeError> {
-    let Some(given) = &args.queue else { return Ok(()) };
+    args.sites.check()?;
+    let Some(given) = &args.queue else {
+        return if args.sites.has_siblings() { Err(ServeError::SitesApart) } else { Ok(()) };
+    };
     let url = given.url().map_err(ServeError::Queue)?;
     queue::check_scheme(url).map_err(ServeError::Queue)?;
+    if args.sites.has_siblings() && matches!(url.scheme(), "embedded" | "memory") {
+        return Err(ServeError::SitesApart);
+    }
     if url.scheme() == "memory" {
         tracing::warn!("memory: forgets what is on its way when this process ends: counts may stay behind");
     }

@@ -9,6 +9,7 @@ use crate::hostile::{self, Failing};
 use crate::node::{self, NodeError, Service};
 use crate::plain_counter::PlainCounter;
 use choreography::kept::{self, StoreDeadLetters};
+use comments::siblings::{CommentFact, ReplyTallyFact};
 use consumer::audit::{Audit, AuditedDeadLetters, Ledger, LedgerError};
 use consumer::{Backoff, BoxHandler, Chain, DefaultStack, Layer, Pump};
 use messages::{Fact, PartFact, ProfileFact, SigningKeyFact, TallyFact};
@@ -21,10 +22,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use store::World;
+use stories::siblings::{PartsOrderFact, ReadsFact, StoryFact, StoryPartFact, VoteFact, VoteTallyFact};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use users::siblings::{AccountFact, ShelfFact};
 
 pub(crate) mod books;
 mod connection;
@@ -41,6 +44,30 @@ const SUBSCRIPTIONS: [(&str, &str); 6] = [
     (PartFact::TOPIC, comments::NAME),
     (TallyFact::TOPIC, stories::NAME),
 ];
+
+/// Who hears its siblings, the replicas of the same service at other sites, where there are any. A replica hears itself
+/// there too, which changes nothing: a topic does not know who said what.
+const SIBLINGS: [(&str, &str); 14] = [
+    (AccountFact::TOPIC, users::NAME),
+    (ProfileFact::TOPIC, users::NAME),
+    (ShelfFact::TOPIC, users::NAME),
+    (SigningKeyFact::TOPIC, users::NAME),
+    (StoryFact::TOPIC, stories::NAME),
+    (StoryPartFact::TOPIC, stories::NAME),
+    (PartFact::TOPIC, stories::NAME),
+    (VoteFact::TOPIC, stories::NAME),
+    (VoteTallyFact::TOPIC, stories::NAME),
+    (ReadsFact::TOPIC, stories::NAME),
+    (PartsOrderFact::TOPIC, stories::NAME),
+    (CommentFact::TOPIC, comments::NAME),
+    (TallyFact::TOPIC, comments::NAME),
+    (ReplyTallyFact::TOPIC, comments::NAME),
+];
+
+/// What only siblings hear.
+pub(crate) fn sibling_topics() -> impl Iterator<Item = &'static str> {
+    users::siblings::TOPICS.into_iter().chain(stories::siblings::TOPICS).chain(comments::siblings::TOPICS)
+}
 
 /// The pauses between tries to open a queue.
 const CONNECT_PAUSE_MIN: Duration = Duration::from_millis(200);
@@ -88,10 +115,11 @@ impl WiringError {
     }
 }
 
-/// The subscriptions of the services of a site.
-pub(crate) fn subscriptions(site: &str) -> Result<Vec<Subscription>, NameError> {
+/// The subscriptions of the services of a site, and those to their siblings if there are any.
+pub(crate) fn subscriptions(site: &str, siblings: bool) -> Result<Vec<Subscription>, NameError> {
     let named = |(topic, service): &(&str, &str)| Subscription::new(Topic::new(topic)?, service, site);
-    SUBSCRIPTIONS.iter().map(named).collect()
+    let to_siblings = if siblings { SIBLINGS.as_slice() } else { &[] };
+    SUBSCRIPTIONS.iter().chain(to_siblings).map(named).collect()
 }
 
 /// Completes when a stop was called, or its caller is gone.
@@ -197,9 +225,9 @@ impl Wiring {
         let lane = self.random().max(1);
         let ledger =
             tokio::task::spawn_blocking(move || books::open(&data, given.as_ref(), process, lane)).await??;
-        let mut wanted = subscriptions(&self.args.site)?;
+        let mut wanted = subscriptions(&self.args.sites.site, self.args.sites.has_siblings())?;
         if let Some(counter) = &self.plain_counter {
-            wanted.push(counter.subscription(&self.args.site)?);
+            wanted.push(counter.subscription(&self.args.sites.site)?);
         }
         let mut heard = BTreeMap::new();
         for subscription in wanted {
@@ -223,7 +251,7 @@ impl Wiring {
         };
         for service in &self.services {
             for link in service.links(&publisher)? {
-                let subscription = Subscription::new(link.topic, service.name(), &self.args.site)?;
+                let subscription = Subscription::new(link.topic, service.name(), &self.args.sites.site)?;
                 let receiver = receiver(&subscription)?;
                 let link = Hearing {
                     store: service.store().clone(),
@@ -238,7 +266,7 @@ impl Wiring {
             relays.spawn(relay.run(called(stop.clone())));
         }
         if let Some(counter) = &self.plain_counter {
-            let subscription = counter.subscription(&self.args.site)?;
+            let subscription = counter.subscription(&self.args.sites.site)?;
             let receiver = receiver(&subscription)?;
             let (store, handler) = (counter.store().clone(), BoxHandler::new(counter.clone()));
             let link = Hearing { store, receiver, subscription, handler, ledger: ledger.clone() };
@@ -325,10 +353,10 @@ mod tests {
     use std::collections::BTreeSet;
     use store::{Memory, SeededWorld, Setup, Store};
 
-    #[tokio::test]
-    async fn every_link_of_a_service_has_its_subscription() {
+    async fn links(muted: &[&'static str]) -> BTreeSet<(String, &'static str)> {
         let world: Arc<dyn World> = Arc::new(SeededWorld::new(1, 1_700_000_000_000));
-        let open = |name| Store::open(Memory::new(), Arc::clone(&world), &Setup::of(name)).unwrap();
+        let setup = |name| Setup::of(name).muting(muted.iter().copied());
+        let open = |name| Store::open(Memory::new(), Arc::clone(&world), &setup(name)).unwrap();
         let (root, key) = (SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32]));
         let ring = || Arc::new(KeyRing::new(root.public(), || 1_700_000_000));
         let certificate = certify(&root, &key.public());
@@ -338,19 +366,37 @@ mod tests {
             Service::Comments(comments::Comments::open(open(comments::NAME), ring()).await.unwrap()),
         ];
         let publisher = MemoryQueue::new().publisher();
-        let links: BTreeSet<_> = services
-            .iter()
-            .flat_map(|service| {
-                service
-                    .links(&publisher)
-                    .unwrap()
-                    .into_iter()
-                    .map(|link| (link.topic.to_string(), service.name()))
-            })
-            .collect();
-        let made: BTreeSet<_> =
-            SUBSCRIPTIONS.iter().map(|(topic, name)| ((*topic).to_owned(), *name)).collect();
-        assert_eq!(links, made);
-        assert!(SUBSCRIPTIONS.iter().all(|(topic, _)| *topic != crate::plain_counter::TOPIC));
+        let links = services.iter().flat_map(|service| {
+            service
+                .links(&publisher)
+                .unwrap()
+                .into_iter()
+                .map(|link| (link.topic.to_string(), service.name()))
+        });
+        links.collect()
+    }
+
+    fn made(siblings: bool) -> BTreeSet<(String, &'static str)> {
+        let subscriptions = subscriptions("main", siblings).unwrap();
+        let services = [users::NAME, stories::NAME, comments::NAME];
+        let name = |one: &Subscription| services.into_iter().find(|name| one.service() == *name).unwrap();
+        subscriptions.iter().map(|one| (one.topic().to_string(), name(one))).collect()
+    }
+
+    #[tokio::test]
+    async fn every_link_of_a_service_has_its_subscription() {
+        let muted: Vec<_> = sibling_topics().collect();
+        assert_eq!(links(&muted).await, made(false));
+        assert_eq!(links(&[]).await, made(true));
+        assert!(made(true).iter().all(|(topic, _)| topic != crate::plain_counter::TOPIC));
+    }
+
+    #[test]
+    fn what_only_siblings_hear_is_heard_by_nobody_else() {
+        let public: BTreeSet<_> = SUBSCRIPTIONS.iter().map(|(topic, _)| *topic).collect();
+        let only: BTreeSet<_> = sibling_topics().collect();
+        assert_eq!(only.len(), 10, "none is listed twice");
+        let heard: BTreeSet<_> = SIBLINGS.iter().map(|(topic, _)| *topic).collect();
+        assert_eq!(heard.difference(&public).copied().collect::<BTreeSet<_>>(), only);
     }
 }

@@ -12,7 +12,8 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 pub const SITES_MAX: usize = 3;
 
 /// What only anti-entropy heals: not played before it is here.
-const UNTIL_ANTI_ENTROPY: [Fault; 4] = [Fault::LoseAccepted, Fault::Restore, Fault::RestoreUntold, Fault::Lose];
+const UNTIL_ANTI_ENTROPY: [Fault; 4] =
+    [Fault::LoseAccepted, Fault::Restore, Fault::RestoreUntold, Fault::Lose];
 
 /// A run, as its seed decides it.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,8 +13,10 @@
 //! | `place`, `order` | where a part stands in its story; what both orders have in common |
 //! | [`read`], [`read_part`] | stories and parts with authors and counts |
 //! | `merge` | what it hears |
+//! | [`siblings`], [`both`] | what its replicas tell each other; the keys of rows about two things |
 //! | `http` | its face |
 
+pub mod both;
 mod edit;
 mod http;
 mod merge;
@@ -27,6 +29,7 @@ pub mod read;
 pub mod read_part;
 pub mod readers;
 pub mod rows;
+pub mod siblings;
 mod stays;
 pub mod story;
 pub mod vote;
@@ -35,8 +38,9 @@ mod write;
 use api::KeyRing;
 use choreography::{Links, NameError, Relay, signing_keys};
 use lattice::{Lww, Stamp};
-use messages::PartFact;
+use messages::{Fact, PartFact};
 use queue::Publisher;
+use siblings::{PartsOrderFact, ReadsFact, StoryFact, StoryPartFact, VoteFact, VoteTallyFact};
 use std::sync::Arc;
 use store::{Healer, Store, StoreError};
 use utoipa_axum::router::OpenApiRouter;
@@ -83,9 +87,19 @@ impl Stories {
         &self.store
     }
 
-    /// What announces its parts.
+    /// What announces its parts, and where it has siblings the rest of its rows to them.
     pub fn relay(&self, publisher: Arc<dyn Publisher>) -> Result<Relay, NameError> {
-        Relay::new(self.store.clone(), publisher).announcing::<PartFact, rows::PartFactRow>()
+        let relay = Relay::new(self.store.clone(), publisher).announcing::<PartFact, rows::PartFactRow>()?;
+        if self.store.mutes(StoryFact::TOPIC) {
+            return Ok(relay);
+        }
+        relay
+            .announcing::<StoryFact, rows::StoryRow>()?
+            .announcing::<StoryPartFact, rows::PartRow>()?
+            .announcing::<VoteFact, rows::VoteRow>()?
+            .announcing::<VoteTallyFact, rows::VoteTallyRow>()?
+            .announcing::<ReadsFact, rows::ReadsRow>()?
+            .announcing::<PartsOrderFact, rows::PartsOrderRow>()
     }
 
     /// What heals it when it has lost data or become an heir: votes are counted again.

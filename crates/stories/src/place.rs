@@ -4,10 +4,11 @@ use crate::PARTS_MOVED_BYTES_MAX;
 use crate::order::{check_bytes, place_new, unplaced};
 use crate::parts_order::PartsOrder;
 use crate::rows::{PartFactRow, PartsOrderRow};
+use crate::siblings::PartsOrderFact;
 use crate::write::{Written, gone, refuse};
 use api::Problem;
 use lattice::{Arrangement, Lattice as _};
-use messages::{PartId, StoryId, UserId};
+use messages::{Fact, PartId, StoryId, UserId};
 use store::{Abort, View, ViewError};
 
 /// Where a part is to stand.
@@ -30,8 +31,7 @@ pub(crate) fn take_out(view: &mut View<'_>, story: StoryId, part: PartId) -> Res
     }
     let at = view.mint(stored.parts.stamp(&part));
     let delta = stored.parts.remove(at, part);
-    view.join::<PartsOrderRow>(&story, PartsOrder::of(delta))?;
-    Ok(())
+    join(view, story, delta)
 }
 
 /// Moves a part in its story. Repeating it changes nothing.
@@ -80,10 +80,13 @@ pub(crate) fn move_part(view: &mut View<'_>, wanted: &Move) -> Written {
     let full =
         |detail| Problem::conflict(format!("{detail}: take the part down and publish it again at the end"));
     check_bytes(&order, PARTS_MOVED_BYTES_MAX, full).map_err(Abort::Refused)?;
-    join(view, place.story, delta)
+    Ok(join(view, place.story, delta)?)
 }
 
-fn join(view: &mut View<'_>, story: StoryId, delta: Arrangement<PartId>) -> Written {
-    view.join::<PartsOrderRow>(&story, PartsOrder::of(delta))?;
+/// Joins a delta into an order, to be told to siblings if it is news.
+fn join(view: &mut View<'_>, story: StoryId, delta: Arrangement<PartId>) -> Result<(), ViewError> {
+    if view.join::<PartsOrderRow>(&story, PartsOrder::of(delta))?.grew {
+        view.mark::<PartsOrderRow>(PartsOrderFact::TOPIC, &story)?;
+    }
     Ok(())
 }

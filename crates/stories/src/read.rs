@@ -106,7 +106,7 @@ pub(crate) async fn reads(reader: &Reader, part: PartId) -> Result<u64, StoreErr
 pub(crate) async fn votes(reader: &Reader, part: PartId) -> Result<Count, StoreError> {
     let group = VoteGroup(part);
     let tallies = reader.rows::<VoteTallyRow>(&Scan::prefix(&key::index(VoteTallyRow::TAG, &group))).await?;
-    Ok(Count::of(group.to_string(), tallies.into_iter().map(|((_, replica), tally)| (replica, tally))))
+    Ok(Count::of(group.to_string(), tallies.into_iter().map(|(key, tally)| (key.1, tally))))
 }
 
 /// How many comments a group has, from all tallies that this replica was told.

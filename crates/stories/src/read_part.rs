@@ -1,5 +1,6 @@
 //! What is shown of a part: its text, its author, its counts with the tallies behind them, its neighbours.
 
+use crate::both::Both;
 use crate::part::Part;
 use crate::read::{PartFigures, comments, figures, listed_in, votes};
 use crate::rows::{self, CommentTallyRow, PartRow, PartsOrderRow, ProfileRow, StoryRow, VoteRow};
@@ -89,7 +90,7 @@ pub(crate) async fn part_even_gone(
     let story = reader.get::<StoryRow>(&creation.story).await?.unwrap_or_default();
     let profile = reader.get::<ProfileRow>(&creation.author).await?;
     let voted = match caller {
-        Some(user) => Some(reader.get::<VoteRow>(&(id, user)).await?.unwrap_or_default().says_yes()),
+        Some(user) => Some(reader.get::<VoteRow>(&Both(id, user)).await?.unwrap_or_default().says_yes()),
         None => None,
     };
     let (previous, next) = neighbours(reader, creation.story, creation.at, id).await?;
@@ -110,7 +111,7 @@ pub(crate) async fn part_even_gone(
 
 /// What somebody's vote for a part is.
 pub(crate) async fn voted(reader: &Reader, part: PartId, user: UserId) -> Result<Voted, StoreError> {
-    let vote = reader.get::<VoteRow>(&(part, user)).await?.unwrap_or_default();
+    let vote = reader.get::<VoteRow>(&Both(part, user)).await?.unwrap_or_default();
     Ok(Voted { voted: vote.says_yes(), votes: votes(reader, part).await? })
 }
 

@@ -22,13 +22,15 @@
 //! stamps, never of a client's clock. The parts of a story are listed by one scan of `0x21`, and then shown in the order
 //! of the row `0x1a`.
 
+use crate::both::Both;
 use crate::part::Part;
 use crate::parts_order::PartsOrder;
 use crate::readers::{Readers, ReadersSecret};
+use crate::siblings::VoteTallyFact;
 use crate::story::Story;
 use crate::vote::{Vote, VoteGroup};
 use lattice::{Contributes, Contribution, ReplicaId, Stamp, Tally};
-use messages::{KeyId, PartId, PartState, Profile, SigningKeyState, StoryId, TallyKey, UserId};
+use messages::{Fact, KeyId, PartId, PartState, Profile, SigningKeyState, StoryId, TallyKey, UserId};
 use store::{Counted, Row, SCAN_PAIRS_MAX, Scan, View, ViewError, key};
 
 /// Stories.
@@ -67,7 +69,7 @@ pub struct VoteRow;
 impl Row for VoteRow {
     const TAG: u8 = 0x13;
     const NAME: &'static str = "vote";
-    type Key = (PartId, UserId);
+    type Key = Both<PartId, UserId>;
     type State = Vote;
 }
 
@@ -77,16 +79,16 @@ pub struct VoteTallyRow;
 impl Row for VoteTallyRow {
     const TAG: u8 = 0x14;
     const NAME: &'static str = "vote tally";
-    type Key = (VoteGroup, ReplicaId);
+    type Key = Both<VoteGroup, ReplicaId>;
     type State = Tally;
 }
 
 impl Counted for VoteRow {
     type Group = VoteGroup;
     type Tallies = VoteTallyRow;
-    /// Nobody else shows votes.
+    /// Nobody else shows votes, but siblings do.
     fn announced_on(_group: &VoteGroup) -> Option<&'static str> {
-        None
+        Some(VoteTallyFact::TOPIC)
     }
 
     fn count(view: &mut View<'_>, group: &VoteGroup, owner: ReplicaId) -> Result<u64, ViewError> {
@@ -142,7 +144,7 @@ pub struct ReadsRow;
 impl Row for ReadsRow {
     const TAG: u8 = 0x18;
     const NAME: &'static str = "reads";
-    type Key = (PartId, ReplicaId);
+    type Key = Both<PartId, ReplicaId>;
     type State = Tally;
 }
 

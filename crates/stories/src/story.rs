@@ -42,6 +42,11 @@ impl Story {
         self.title.get().map_or("", String::as_str)
     }
 
+    /// The newest stamp in it: what changes it must be above.
+    pub fn newest_stamp(&self) -> Option<Stamp> {
+        self.created.get().map(|creation| creation.at).max(self.title.stamp())
+    }
+
     /// Its row in the list of all stories.
     pub fn index_row(&self, id: StoryId) -> Option<Vec<u8>> {
         self.created.get().map(|creation| rows::story(creation.at, id))

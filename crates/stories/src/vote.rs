@@ -5,7 +5,9 @@ use messages::{PartId, Unknown, is_bottom};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 use store::KeyPart;
+use thiserror::Error;
 
 /// The votes for a part. As text `votes:<part>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +16,19 @@ pub struct VoteGroup(pub PartId);
 impl fmt::Display for VoteGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "votes:{}", self.0)
+    }
+}
+
+/// Text that names no votes. *Fix the sender, or upgrade this reader.*
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a group of votes is votes:<part>")]
+pub struct VoteGroupError;
+
+impl FromStr for VoteGroup {
+    type Err = VoteGroupError;
+    fn from_str(text: &str) -> Result<Self, VoteGroupError> {
+        let part = text.strip_prefix("votes:").and_then(|part| part.parse().ok());
+        part.map(Self).ok_or(VoteGroupError)
     }
 }
 

@@ -1,10 +1,12 @@
 //! What changes a story, a part, a vote: each a pure function of the rows it reads. Repeating one changes nothing.
 
+use crate::both::Both;
 use crate::edit::Edit;
 use crate::part::{Part, PartCreation};
 use crate::place;
 use crate::readers::{Reader, Readers, ReadersSecret};
 use crate::rows::{self, PartFactRow, PartRow, ReadersRow, ReadersSecretRow, ReadsRow, StoryRow, VoteRow};
+use crate::siblings::{ReadsFact, StoryFact, StoryPartFact, VoteFact};
 use crate::story::{Story, StoryCreation};
 use crate::vote::{Ballot, Vote};
 use crate::{PARTS_MAX, first};
@@ -12,7 +14,7 @@ use api::Problem;
 use api::idempotency::IDEMPOTENCY_HEADER;
 use lattice::{Epoch, Life, Lww, Min, Tally};
 use messages::{Fact, PartFact, PartId, StoryId, UserId};
-use store::{Abort, View, ViewError, join_counted};
+use store::{Abort, Joined, View, ViewError, join_counted};
 
 /// A story to be begun, checked already.
 #[derive(Debug, Clone)]
@@ -56,8 +58,20 @@ pub(crate) fn gone() -> Problem {
     Problem::gone("the part was taken down by its author")
 }
 
-/// Joins a delta into a story, with its index row.
+/// Joins what was accepted here into a story, to be told to siblings.
 fn join_story(view: &mut View<'_>, id: StoryId, delta: Story) -> Result<(), ViewError> {
+    if join_story_rows(view, id, delta)?.grew {
+        view.mark::<StoryRow>(StoryFact::TOPIC, &id)?;
+    }
+    Ok(())
+}
+
+/// Joins a delta into a story, with its index row.
+pub(crate) fn join_story_rows(
+    view: &mut View<'_>,
+    id: StoryId,
+    delta: Story,
+) -> Result<Joined<Story>, ViewError> {
     let joined = view.join::<StoryRow>(&id, delta)?;
     let (before, after) = (joined.before.index_row(id), joined.after.index_row(id));
     if before != after {
@@ -68,11 +82,27 @@ fn join_story(view: &mut View<'_>, id: StoryId, delta: Story) -> Result<(), View
             view.set(key, Vec::new());
         }
     }
+    Ok(joined)
+}
+
+/// Joins what was accepted here into a part, to be told to siblings, and as far as they need it to others.
+fn join_part(view: &mut View<'_>, id: PartId, delta: Part) -> Result<(), ViewError> {
+    let joined = join_part_rows(view, id, delta)?;
+    if joined.grew {
+        view.mark::<PartRow>(StoryPartFact::TOPIC, &id)?;
+    }
+    if joined.before.fact() != joined.after.fact() {
+        view.mark::<PartFactRow>(PartFact::TOPIC, &id)?;
+    }
     Ok(())
 }
 
 /// Joins a delta into a part, with its index row and with what others are told of it.
-fn join_part(view: &mut View<'_>, id: PartId, delta: Part) -> Result<(), ViewError> {
+pub(crate) fn join_part_rows(
+    view: &mut View<'_>,
+    id: PartId,
+    delta: Part,
+) -> Result<Joined<Part>, ViewError> {
     let joined = view.join::<PartRow>(&id, delta)?;
     let (before, after) = (joined.before.index_row(id), joined.after.index_row(id));
     if before != after {
@@ -87,10 +117,8 @@ fn join_part(view: &mut View<'_>, id: PartId, delta: Part) -> Result<(), ViewErr
             view.set(rows::parts_count(story), count.saturating_add(1).to_be_bytes().to_vec());
         }
     }
-    if view.join::<PartFactRow>(&id, joined.after.fact())?.grew {
-        view.mark::<PartFactRow>(PartFact::TOPIC, &id)?;
-    }
-    Ok(())
+    view.join::<PartFactRow>(&id, joined.after.fact())?;
+    Ok(joined)
 }
 
 fn parts_count(view: &mut View<'_>, story: StoryId) -> Result<u64, ViewError> {
@@ -192,13 +220,16 @@ fn there(view: &mut View<'_>, id: PartId) -> Written {
 /// Votes for a part, or takes the vote back.
 pub(crate) fn set_vote(view: &mut View<'_>, part: PartId, user: UserId, yes: bool) -> Written {
     there(view, part)?;
-    let stored = view.get::<VoteRow>(&(part, user))?.unwrap_or_default();
+    let key = Both(part, user);
+    let stored = view.get::<VoteRow>(&key)?.unwrap_or_default();
     if stored.says_yes() == yes {
         return Ok(());
     }
     let at = view.mint(stored.ballot.stamp());
     let ballot = Vote { ballot: Lww::new(at, Ballot { part, yes }), ..Vote::default() };
-    join_counted::<VoteRow>(view, &(part, user), ballot)?;
+    if join_counted::<VoteRow>(view, &key, ballot)?.grew {
+        view.mark::<VoteRow>(VoteFact::TOPIC, &key)?;
+    }
     Ok(())
 }
 
@@ -213,8 +244,10 @@ pub(crate) fn count_read(
     there(view, part)?;
     let replica = view.replica();
     let opened = Tally::opened(Epoch { generation: 0, owner: replica });
-    let mut tally = view.get::<ReadsRow>(&(part, replica))?.unwrap_or(opened);
-    view.join::<ReadsRow>(&(part, replica), tally.added_one())?;
+    let key = Both(part, replica);
+    let mut tally = view.get::<ReadsRow>(&key)?.unwrap_or(opened);
+    view.join::<ReadsRow>(&key, tally.added_one())?;
+    view.mark::<ReadsRow>(ReadsFact::TOPIC, &key)?;
     if let Some(reader) = reader {
         let secret = match view.get::<ReadersSecretRow>(&())? {
             Some(secret) => secret,

@@ -1,7 +1,7 @@
 //! Users: accounts, profiles, library shelves, and the tokens that every service verifies alone.
 //!
 //! It owns the accounts, the profiles and the shelves, announces the profiles and its own public key, and hears of
-//! nothing. What somebody keeps on their shelf is announced to nobody. Its private key is a parameter, never a row; what
+//! nothing but its siblings, other replicas of itself. What somebody keeps on their shelf is told to them alone. Its private key is a parameter, never a row; what
 //! it announces is believed elsewhere only under the root key's certificate.
 //!
 //! | file | what |
@@ -12,6 +12,7 @@
 //! | `write` | create, rename, put on the shelf: pure functions of the rows they read |
 //! | [`read`] | who somebody is, and what is on their shelf |
 //! | `merge` | what it hears |
+//! | [`siblings`] | what its replicas tell each other |
 //! | `http` | its face |
 
 pub mod account;
@@ -20,6 +21,7 @@ mod merge;
 pub mod read;
 pub mod rows;
 pub mod shelf;
+pub mod siblings;
 mod write;
 
 pub use http::TOKEN_TTL_S;
@@ -27,8 +29,9 @@ pub use http::TOKEN_TTL_S;
 use api::root::Certificate;
 use api::{KeyRefused, KeyRing, Keys, SigningKey};
 use choreography::{Links, NameError, Relay, signing_keys};
-use messages::{KeyId, ProfileFact, SigningKeyFact};
+use messages::{Fact, KeyId, ProfileFact, SigningKeyFact};
 use queue::Publisher;
+use siblings::{AccountFact, ShelfFact};
 use std::sync::Arc;
 use store::{Store, StoreError};
 use thiserror::Error;
@@ -114,11 +117,15 @@ impl Users {
         self.signing_key.key_id()
     }
 
-    /// What announces its profiles and keys.
+    /// What announces its profiles and keys, and where it has siblings the rest of its rows to them.
     pub fn relay(&self, publisher: Arc<dyn Publisher>) -> Result<Relay, NameError> {
-        Relay::new(self.store.clone(), publisher)
+        let relay = Relay::new(self.store.clone(), publisher)
             .announcing::<ProfileFact, rows::ProfileRow>()?
-            .announcing::<SigningKeyFact, rows::SigningKeyRow>()
+            .announcing::<SigningKeyFact, rows::SigningKeyRow>()?;
+        if self.store.mutes(AccountFact::TOPIC) {
+            return Ok(relay);
+        }
+        relay.announcing::<AccountFact, rows::AccountRow>()?.announcing::<ShelfFact, rows::ShelfRow>()
     }
 
     /// What its links heard of those that announce.

@@ -12,7 +12,7 @@ use crate::shelf::Shelf;
 use messages::{KeyId, Profile, SigningKeyState, UserId};
 use store::Row;
 
-/// Who was created, and by which request. Told to nobody.
+/// Who was created, and by which request. Told to siblings only.
 #[derive(Debug)]
 pub struct AccountRow;
 impl Row for AccountRow {
@@ -42,7 +42,7 @@ impl Row for SigningKeyRow {
     type State = SigningKeyState;
 }
 
-/// What people keep in their libraries. Told to nobody.
+/// What people keep in their libraries. Told to siblings only.
 #[derive(Debug)]
 pub struct ShelfRow;
 impl Row for ShelfRow {

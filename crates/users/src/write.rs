@@ -4,8 +4,10 @@
 use crate::SHELF_MAX;
 use crate::account::{Account, Creation};
 use crate::rows::{AccountRow, ProfileRow, ShelfRow, SigningKeyRow};
+use crate::shelf::Shelf;
+use crate::siblings::{AccountFact, ShelfFact};
 use api::{Problem, PublicKey};
-use lattice::{Lww, Min};
+use lattice::{Lww, Min, Stamp};
 use messages::{
     CertifiedKey, Fact, KeyId, Profile, ProfileFact, SigningKeyFact, SigningKeyState, StoryId, UserId,
 };
@@ -46,24 +48,34 @@ fn join(view: &mut View<'_>, id: UserId, delta: Profile) -> Result<Profile, View
     Ok(joined.after)
 }
 
+/// The first value of a register, written at the least stamp: a creation that is repeated at another replica writes the
+/// same value at the same stamp, so it never undoes a change that it has not heard of.
+fn first<T>(value: T) -> Lww<T> {
+    Lww::new(Stamp::default(), value)
+}
+
 /// Creates somebody, once: who repeats the request gets them as they are now.
 pub(crate) fn create(view: &mut View<'_>, new: &NewUser) -> Written {
     let account = view.get::<AccountRow>(&new.id)?.unwrap_or_default();
-    let stored = view.get::<ProfileRow>(&new.id)?.unwrap_or_default();
-    if let Some(creation) = account.created.get() {
-        return if creation.request == new.request {
-            Ok(stored)
-        } else {
+    match account.created.get() {
+        Some(creation) if creation.request != new.request => {
             let problem = Problem::conflict("this Idempotency-Key was used for another user");
-            refuse(problem.with_field(api::idempotency::IDEMPOTENCY_HEADER))
-        };
+            return refuse(problem.with_field(api::idempotency::IDEMPOTENCY_HEADER));
+        }
+        Some(_) => {}
+        None => {
+            let stored = view.get::<ProfileRow>(&new.id)?.unwrap_or_default();
+            let at = view.mint(ProfileFact::newest_stamp(&stored));
+            let creation = Creation { at, request: new.request.clone() };
+            let delta = Account { created: Min::of(creation), ..Account::default() };
+            view.join::<AccountRow>(&new.id, delta)?;
+            view.mark::<AccountRow>(AccountFact::TOPIC, &new.id)?;
+        }
     }
-    let at = view.mint(ProfileFact::newest_stamp(&stored));
-    let creation = Creation { at, request: new.request.clone() };
-    view.join::<AccountRow>(&new.id, Account { created: Min::of(creation), ..Account::default() })?;
-    let mut delta = Profile { name: Lww::new(at, new.name.clone()), ..Profile::default() };
+    // Also for a retry: where a sibling created them, the news of the account may have come before that of the profile.
+    let mut delta = Profile { name: first(new.name.clone()), ..Profile::default() };
     if new.avatar.is_some() {
-        delta.avatar = Lww::new(at, new.avatar.clone());
+        delta.avatar = first(new.avatar.clone());
     }
     Ok(join(view, new.id, delta)?)
 }
@@ -111,7 +123,14 @@ pub(crate) fn put_on_shelf(view: &mut View<'_>, of: UserId, story: StoryId) -> R
         Ok(delta) => delta,
         Err(exhausted) => return refuse(Problem::internal(&exhausted)),
     };
-    view.join::<ShelfRow>(&of, delta)?;
+    Ok(join_shelf(view, of, delta)?)
+}
+
+/// Joins a delta into a shelf, to be told to siblings if it is news.
+fn join_shelf(view: &mut View<'_>, of: UserId, delta: Shelf) -> Result<(), ViewError> {
+    if view.join::<ShelfRow>(&of, delta)?.grew {
+        view.mark::<ShelfRow>(ShelfFact::TOPIC, &of)?;
+    }
     Ok(())
 }
 
@@ -120,7 +139,7 @@ pub(crate) fn take_off_shelf(view: &mut View<'_>, of: UserId, story: StoryId) ->
     let mut shelf = view.get::<ShelfRow>(&of)?.unwrap_or_default();
     if shelf.has(story) {
         let delta = shelf.take_off(story);
-        view.join::<ShelfRow>(&of, delta)?;
+        join_shelf(view, of, delta)?;
     }
     Ok(())
 }

@@ -295,7 +295,7 @@ async fn a_restart_forgets_nothing_and_nobody_is_told() {
     assert_eq!(
         service.users.store().outbox_depth(),
         depth,
-        "what one reads is announced to no other service"
+        "what one reads is announced to nobody but siblings"
     );
     service.users.store().clone().close().await;
     drop(service);

@@ -217,7 +217,7 @@ mod tests {
             };
             let comment = Comment { post: Min::of(post), ..Comment::default() };
             let join = move |view: &mut store::View<'_>| {
-                write::join(view, id(n), comment.clone()).map_err(Abort::<Problem>::from)
+                write::join_rows(view, id(n), comment.clone()).map_err(Abort::<Problem>::from)
             };
             store.write(join).await.unwrap();
         }

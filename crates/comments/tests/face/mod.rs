@@ -55,7 +55,9 @@ impl Face {
     /// The same, with only the keys that its store has.
     pub(crate) async fn reopen(disk: Memory) -> Self {
         let world = Arc::new(SeededWorld::new(1, NOW_S * 1000));
-        let setup = Setup::of(antiphon_comments::NAME).in_deployment("0".repeat(32));
+        let setup = Setup::of(antiphon_comments::NAME)
+            .muting(antiphon_comments::siblings::TOPICS)
+            .in_deployment("0".repeat(32));
         let store = Store::open(disk, world, &setup).unwrap();
         let (root, key) = (SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32]));
         let comments = Comments::open(store, Arc::new(KeyRing::new(root.public(), || NOW_S))).await.unwrap();

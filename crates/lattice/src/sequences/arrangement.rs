@@ -160,6 +160,11 @@ impl<K: Clone + Ord> Arrangement<K> {
         self.places.get(key).and_then(Lww::stamp)
     }
 
+    /// The newest stamp of all moves: a clock that hears of this order goes on above it.
+    pub fn newest_stamp(&self) -> Option<Stamp> {
+        self.places.iter().filter_map(|(_, register)| register.stamp()).max()
+    }
+
     /// The items in their order.
     pub fn iter(&self) -> impl Iterator<Item = &K> {
         self.shown().map(|(_, key, _)| key)

@@ -17,6 +17,9 @@ const WRONG_COMMAND_LINE: u8 = 2;
 /// What stopped a command.
 #[derive(Debug, ThisError)]
 pub(crate) enum CommandError {
+    /// *Mend the command line.*
+    #[error(transparent)]
+    Sites(#[from] crate::sites::SitesError),
     /// *Mend the URL, or build with the broker's feature.*
     #[error("this URL cannot be used")]
     Url(#[source] QueueError),

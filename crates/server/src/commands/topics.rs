@@ -4,8 +4,8 @@ use super::Common;
 use super::broker::{Broker, For};
 use super::error::CommandError;
 use super::out;
-use crate::cli;
 use crate::given::GivenUrl;
+use crate::sites::Sites;
 use crate::wiring;
 use clap::Args;
 use queue::{Action, Change, Subscription, SubscriptionConfig};
@@ -68,15 +68,15 @@ struct What {
     /// Which subscriptions, as topic/service/site [default: those of the services]
     #[arg(value_name = "SUBSCRIPTION")]
     subscriptions: Vec<Subscription>,
-    /// The site whose services they are
-    #[arg(long, env = "ANTIPHON_SITE", value_name = "NAME", default_value = "main", value_parser = cli::site)]
-    site: String,
+    #[command(flatten)]
+    sites: Sites,
 }
 
 impl What {
     fn wanted(&self) -> Result<Vec<Subscription>, CommandError> {
         if self.subscriptions.is_empty() {
-            return Ok(wiring::subscriptions(&self.site)?);
+            self.sites.check()?;
+            return Ok(wiring::subscriptions(&self.sites.site, self.sites.has_siblings())?);
         }
         Ok(self.subscriptions.clone())
     }

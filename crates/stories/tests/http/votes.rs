@@ -1,6 +1,7 @@
 //! Votes are exact, reads are not.
 
 use crate::world::{NOTHING, World, refusal, text};
+use antiphon_stories::both::Both;
 use antiphon_stories::readers::Readers;
 use antiphon_stories::rows::{ReadersRow, VoteRow};
 use axum::body::Body;
@@ -24,7 +25,7 @@ async fn votes_are_exact_however_often_they_are_repeated() {
     let (status, once) = ask(2, "PUT").await;
     assert_eq!((status, &once["voted"], &once["votes"]["count"]), (200, &json!(true), &json!(1)));
     assert_eq!(once["votes"]["group"], json!(format!("votes:{part}")));
-    let key = (part.parse().unwrap(), UserId::from_bytes([2; 16]));
+    let key = Both(part.parse().unwrap(), UserId::from_bytes([2; 16]));
     let stored = async || world.stories.store().reader().unwrap().get::<VoteRow>(&key).await.unwrap();
     let before = stored().await;
     assert_eq!(ask(2, "PUT").await.1, once, "a retry");

@@ -47,7 +47,9 @@ impl World {
         let certificate = certify(&root, &signer.public()).to_string();
         keys.learn(&signer.key_id(), &signer.public().to_string(), &certificate).unwrap();
         let world = Arc::new(SeededWorld::new(seed, NOW_S * 1_000));
-        let setup = Setup::of(antiphon_stories::NAME).in_deployment(DEPLOYMENT);
+        let setup = Setup::of(antiphon_stories::NAME)
+            .in_deployment(DEPLOYMENT)
+            .muting(antiphon_stories::siblings::TOPICS);
         let store = Store::open(disk.clone(), world, &setup).unwrap();
         let stories = Stories::open(store, Arc::new(keys)).await.unwrap();
         let (router, _) = stories.router().split_for_parts();

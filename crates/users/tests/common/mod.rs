@@ -53,7 +53,8 @@ impl Site {
 
     pub(crate) fn store(&self) -> Store {
         let world = Arc::<SeededWorld>::clone(&self.world);
-        Store::open(self.disk.clone(), world, &Setup::of(NAME)).unwrap()
+        let setup = Setup::of(NAME).muting(antiphon_users::siblings::TOPICS);
+        Store::open(self.disk.clone(), world, &setup).unwrap()
     }
 
     pub(crate) async fn start(&self) -> Service {

@@ -1,0 +1,149 @@
+//! What replicas of Stories tell each other, beside what they tell everybody.
+//!
+//! A sibling keeps the same rows, so what it hears it joins as if it had been written here: with index rows, and with
+//! the tallies that *this* replica owns. The tallies of others it hears from their owners.
+//!
+//! How many different people read a part is **not** among it. That estimate is made of hashes with a secret that no row
+//! of a message may show, so each site has a secret and an estimate of its own: somebody who reads at two sites is a
+//! reader at both. The reads, which need no secret, are told.
+
+use crate::both::Both;
+use crate::part::Part;
+use crate::parts_order::PartsOrder;
+use crate::rows::VoteRow;
+use crate::story::Story;
+use crate::vote::{Vote, VoteGroup};
+use crate::write;
+use lattice::{ReplicaId, Stamp, Tally};
+use messages::{Fact, PartId, StoryId, UserId};
+use store::{Heard, View, ViewError, join_counted};
+
+/// What only siblings hear: [`store::Setup::muting`] is given these at a site that has none.
+pub const TOPICS: [&str; 6] = [
+    StoryFact::TOPIC,
+    StoryPartFact::TOPIC,
+    VoteFact::TOPIC,
+    VoteTallyFact::TOPIC,
+    ReadsFact::TOPIC,
+    PartsOrderFact::TOPIC,
+];
+
+/// [`Story`]s by id.
+#[derive(Debug)]
+pub struct StoryFact;
+
+impl Fact for StoryFact {
+    const TOPIC: &'static str = "stories";
+    const TYPE: &'static str = "antiphon.stories.story.v1";
+    type Key = StoryId;
+    type State = Story;
+
+    fn newest_stamp(state: &Story) -> Option<Stamp> {
+        state.newest_stamp()
+    }
+}
+
+/// [`Part`]s by id, text and all. What others need of them is a [`messages::PartFact`].
+#[derive(Debug)]
+pub struct StoryPartFact;
+
+impl Fact for StoryPartFact {
+    const TOPIC: &'static str = "story-parts";
+    const TYPE: &'static str = "antiphon.stories.story-part.v1";
+    type Key = PartId;
+    type State = Part;
+
+    fn newest_stamp(state: &Part) -> Option<Stamp> {
+        state.newest_stamp()
+    }
+}
+
+/// [`Vote`]s by part and user.
+#[derive(Debug)]
+pub struct VoteFact;
+
+impl Fact for VoteFact {
+    const TOPIC: &'static str = "votes";
+    const TYPE: &'static str = "antiphon.stories.vote.v1";
+    type Key = Both<PartId, UserId>;
+    type State = Vote;
+
+    fn newest_stamp(state: &Vote) -> Option<Stamp> {
+        state.ballot.stamp()
+    }
+}
+
+/// [`Tally`]s of votes by part and replica.
+#[derive(Debug)]
+pub struct VoteTallyFact;
+
+impl Fact for VoteTallyFact {
+    const TOPIC: &'static str = "vote-tallies";
+    const TYPE: &'static str = "antiphon.stories.vote-tally.v1";
+    type Key = Both<VoteGroup, ReplicaId>;
+    type State = Tally;
+
+    fn newest_stamp(_state: &Tally) -> Option<Stamp> {
+        None
+    }
+}
+
+/// How often parts were read, by part and replica: statistics.
+#[derive(Debug)]
+pub struct ReadsFact;
+
+impl Fact for ReadsFact {
+    const TOPIC: &'static str = "reads";
+    const TYPE: &'static str = "antiphon.stories.reads.v1";
+    type Key = Both<PartId, ReplicaId>;
+    type State = Tally;
+
+    fn newest_stamp(_state: &Tally) -> Option<Stamp> {
+        None
+    }
+}
+
+/// [`PartsOrder`]s by story.
+#[derive(Debug)]
+pub struct PartsOrderFact;
+
+impl Fact for PartsOrderFact {
+    const TOPIC: &'static str = "parts-orders";
+    const TYPE: &'static str = "antiphon.stories.parts-order.v1";
+    type Key = StoryId;
+    type State = PartsOrder;
+
+    fn newest_stamp(state: &PartsOrder) -> Option<Stamp> {
+        state.parts.newest_stamp()
+    }
+}
+
+/// Joins a sibling's story.
+pub(crate) fn hear_story(view: &mut View<'_>, id: &StoryId, state: Story) -> Result<bool, ViewError> {
+    Ok(write::join_story_rows(view, *id, state)?.grew)
+}
+
+/// Joins a sibling's part.
+pub(crate) fn hear_part(view: &mut View<'_>, id: &PartId, state: Part) -> Result<bool, ViewError> {
+    Ok(write::join_part_rows(view, *id, state)?.grew)
+}
+
+/// Joins a vote that a sibling took.
+pub(crate) fn hear_vote(
+    view: &mut View<'_>,
+    key: &Both<PartId, UserId>,
+    state: Vote,
+) -> Result<bool, ViewError> {
+    Ok(join_counted::<VoteRow>(view, key, state)?.grew)
+}
+
+/// Hears a tally of votes: one that a sibling writes is joined, one that this replica writes never is. A replica that has
+/// lost data, or was adopted, learns it from here.
+pub(crate) fn hear_tally(
+    view: &mut View<'_>,
+    key: &Both<VoteGroup, ReplicaId>,
+    tally: Tally,
+) -> Result<bool, ViewError> {
+    let heard = store::hear_tally::<VoteRow>(view, &key.0, key.1, tally)?;
+    Ok(matches!(heard, Heard::News | Heard::Replaced))
+}
