@@ -69,9 +69,9 @@ impl Comments {
         relay.announcing::<CommentFact, rows::CommentRow>()?.announcing::<ReplyTallyFact, rows::TallyRow>()
     }
 
-    /// What heals it when it has lost data or become an heir.
+    /// What heals its store.
     pub fn healer(&self) -> Healer {
-        Healer::new(self.store.clone()).counting::<rows::CommentRow>()
+        healer(&self.store)
     }
 
     /// What its links heard of those that announce.
@@ -83,4 +83,9 @@ impl Comments {
     pub fn router(&self) -> OpenApiRouter {
         http::router().with_state(self.clone())
     }
+}
+
+/// What heals a store of Comments that has lost data or become an heir.
+pub fn healer(store: &Store) -> Healer {
+    Healer::new(store.clone()).counting::<rows::CommentRow>()
 }

@@ -1,6 +1,7 @@
 //! The command line. Every option can be given by an environment variable too; nothing else reads the environment.
 
 use crate::commands::completions::CompletionsArgs;
+use crate::commands::heal::{AdoptArgs, RecountArgs};
 use crate::commands::{QueueCommand, TopicsCommand};
 use crate::given::GivenUrl;
 use crate::sites::Sites;
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     /// What the services need at a broker: tell what is missing, or make it.
     #[command(subcommand)]
     Topics(TopicsCommand),
+    Recount(RecountArgs),
+    Adopt(AdoptArgs),
     /// Print a script that completes the command line in a shell.
     Completions(CompletionsArgs),
 }

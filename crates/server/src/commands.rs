@@ -8,6 +8,7 @@
 //! | `out` | tables and JSON on standard output |
 //! | `take` | taking many messages at a time |
 //! | `drain`, `peek`, `send`, `redrive`, `stat`, `bench`, `audit`, `serve_sqs` | a command each |
+//! | `heal` | `recount` and `adopt` |
 //! | `topics`, `completions` | the others |
 
 pub(crate) mod audit;
@@ -16,6 +17,7 @@ pub(crate) mod broker;
 pub(crate) mod completions;
 pub(crate) mod drain;
 pub(crate) mod error;
+pub(crate) mod heal;
 pub(crate) mod line;
 pub(crate) mod out;
 pub(crate) mod peek;
@@ -82,6 +84,16 @@ pub(crate) async fn topics(command: TopicsCommand) -> ExitCode {
         TopicsCommand::Plan(args) => ended("topics plan", begun(&args.common, topics::plan(&args)).await),
         TopicsCommand::Apply(args) => ended("topics apply", begun(&args.common, topics::apply(&args)).await),
     }
+}
+
+/// Runs `antiphon recount`.
+pub(crate) async fn recount(args: heal::RecountArgs) -> ExitCode {
+    ended("recount", begun(&args.common, heal::recount(&args)).await)
+}
+
+/// Runs `antiphon adopt`.
+pub(crate) async fn adopt(args: heal::AdoptArgs) -> ExitCode {
+    ended("adopt", begun(&args.common, heal::adopt(&args)).await)
 }
 
 async fn begun(

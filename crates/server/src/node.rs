@@ -8,7 +8,7 @@ use choreography::{Link, NameError, Relay};
 use comments::Comments;
 use queue::Publisher;
 use std::sync::Arc;
-use store::{FjallConfig, OpenError, Setup, Store, StoreError, World};
+use store::{FjallConfig, Healer, OpenError, Setup, Store, StoreError, World};
 use stories::Stories;
 use thiserror::Error;
 use users::Users;
@@ -65,6 +65,15 @@ impl Service {
             Self::Users(users) => users.relay(publisher),
             Self::Stories(stories) => stories.relay(publisher),
             Self::Comments(comments) => comments.relay(publisher),
+        }
+    }
+
+    /// What heals its store.
+    pub(crate) fn healer(&self) -> Healer {
+        match self {
+            Self::Users(users) => users.healer(),
+            Self::Stories(stories) => stories.healer(),
+            Self::Comments(comments) => comments.healer(),
         }
     }
 

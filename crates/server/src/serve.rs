@@ -22,6 +22,7 @@ use store::{RealWorld, World};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// How long requests that are being answered may take at shutdown.
 const ANSWERS_MAX: Duration = Duration::from_secs(10);
@@ -94,6 +95,11 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let signals = signals().map_err(ServeError::Signals)?;
 
     let (stop_answers, stop_wiring) = (watch::Sender::new(false), watch::Sender::new(false));
+    // Healing needs no queue: what was adopted is counted while the broker is away.
+    let mut healers = JoinSet::new();
+    for service in &services {
+        healers.spawn(service.healer().run(called(stop_wiring.subscribe())));
+    }
     let wiring = tokio::spawn(wiring.run(stop_wiring.subscribe()));
     let tries = if args.queue.is_some() { FIRST_NEWS_TRIES_ELSEWHERE } else { FIRST_NEWS_TRIES };
     know_each_other(&services, &rings, &connection, tries).await;
@@ -117,6 +123,11 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
     stop_wiring.send_replace(true);
     if let Err(error) = wiring.await {
         tracing::error!(%error, "the wiring failed");
+    }
+    while let Some(ended) = healers.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "healing failed");
+        }
     }
     for service in services {
         service.store().clone().close().await;

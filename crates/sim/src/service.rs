@@ -77,7 +77,7 @@ impl Service {
     /// What heals it when it has lost data or become an heir.
     pub(crate) fn healer(&self) -> Option<Healer> {
         match self {
-            Self::Users(_) => None,
+            Self::Users(users) => Some(users.healer()),
             Self::Stories(stories) => Some(stories.healer()),
             Self::Comments(comments) => Some(comments.healer()),
         }

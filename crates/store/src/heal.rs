@@ -3,32 +3,22 @@
 //! It is told by notes in the store's own rows, which the writes that found out have left, so a crash anywhere is
 //! continued where it was. Nothing of it is needed in normal running: then a step reads two keys.
 
-use crate::counted::{Counted, ensure_counted};
-use crate::engine::{Pair, Scan};
-use crate::epochs::{OWNED_TALLIES_MAX, lost_key, meta_key, read_meta};
+use crate::epochs::{OWNED_TALLIES_MAX, meta_key, read_meta};
 use crate::error::{Abort, StoreError, ViewError, WriteError};
-use crate::key::{self, KeyPart, Row};
 use crate::store::Store;
 use crate::view::{self, View};
-use lattice::{Contributes, Epoch, ReplicaId};
+use lattice::{Epoch, ReplicaId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::fmt;
-use std::future::Future;
-use std::marker::PhantomData;
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
 use thiserror::Error;
 
-/// The most groups that one step counts. One of them is counted in one write, however large it is.
-pub const GROUPS_COUNTED_MAX: usize = 64;
-/// The most rows that one step looks at.
-const ROWS_LOOKED_MAX: usize = 2_000;
-/// The pauses after steps that failed.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(10);
+mod compare;
+mod healer;
+mod kind;
+
+pub use compare::{Comparison, Counts};
+pub use healer::{GROUPS_COUNTED_MAX, Healer};
 
 const ALARM: &str = "alarm";
 const RECOUNT: &str = "recount";
@@ -91,6 +81,13 @@ impl Recount {
         }
         (recount.phase, recount.after) = (Phase::default(), None);
         view.set_meta(RECOUNT, &recount)
+    }
+
+    /// About how much of the rows was looked at, of 1: keys are spread evenly, since they are hashes.
+    pub fn done(&self) -> f64 {
+        let place = self.after.as_ref().filter(|_| self.phase == Phase::Rows);
+        let place = place.and_then(|hex| u16::from_str_radix(hex.get(2..6)?, 16).ok());
+        place.map_or(0.0, |place| f64::from(place) / f64::from(u16::MAX))
     }
 
     /// The recount that is under way in a store, if one is.
@@ -234,257 +231,8 @@ fn heal(view: &mut View<'_>, fresh: ReplicaId) -> Result<Adopted, ViewError> {
     Ok(healed)
 }
 
-/// A group's bytes, and who counts it.
-type Named = BTreeSet<(Vec<u8>, ReplicaId)>;
-
-/// A kind of counted row, as a recount sees it.
-trait Kind: Send + Sync {
-    /// The tag of the rows of a phase.
-    fn tag(&self, phase: Phase) -> u8;
-    /// The groups that a row of a phase names.
-    fn named(&self, phase: Phase, pair: &Pair) -> Result<Named, StoreError>;
-    /// Counts a group if that was not done in its epoch yet; whether it did.
-    fn count(&self, view: &mut View<'_>, group: &[u8], owner: ReplicaId) -> Result<bool, ViewError>;
-}
-
-struct Of<R>(PhantomData<fn() -> R>);
-
-impl<R: Counted> Kind for Of<R> {
-    fn tag(&self, phase: Phase) -> u8 {
-        match phase {
-            Phase::Tallies => R::Tallies::TAG,
-            Phase::Rows => R::TAG,
-        }
-    }
-
-    fn named(&self, phase: Phase, (key, bytes): &Pair) -> Result<Named, StoreError> {
-        let bytes_of = |group: &R::Group| {
-            let mut out = Vec::new();
-            group.write(&mut out);
-            out
-        };
-        match phase {
-            Phase::Tallies => {
-                let (group, owner): (R::Group, _) = key::read_index(R::Tallies::TAG, key)
-                    .ok_or_else(|| view::corrupt(R::Tallies::NAME, key, "not a group and an owner"))?;
-                Ok(Named::from([(bytes_of(&group), owner)]))
-            }
-            Phase::Rows => {
-                let contributions = view::decode::<R>(key, bytes)?.contributions();
-                Ok(contributions.iter().map(|one| (bytes_of(&one.group), one.owner)).collect())
-            }
-        }
-    }
-
-    fn count(&self, view: &mut View<'_>, group: &[u8], owner: ReplicaId) -> Result<bool, ViewError> {
-        let mut rest = group;
-        let group = R::Group::read(&mut rest)
-            .ok_or_else(|| view::corrupt(R::NAME, group, "not a group of this kind"))?;
-        let key = (group.clone(), owner).into();
-        let before = view.get::<R::Tallies>(&key)?;
-        let after = ensure_counted::<R>(view, &group, owner)?;
-        Ok(after.is_some() && view.get::<R::Tallies>(&key)? != before)
-    }
-}
-
-/// What heals a store, step by step.
-pub struct Healer {
-    store: Store,
-    kind: Option<Arc<dyn Kind>>,
-}
-
-impl fmt::Debug for Healer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Healer").field("counts", &self.kind.is_some()).finish_non_exhaustive()
-    }
-}
-
-impl Healer {
-    /// Of a store that counts nothing: it may need a new id all the same.
-    pub fn new(store: Store) -> Self {
-        Self { store, kind: None }
-    }
-
-    /// Of a store that counts the rows `R`.
-    #[must_use]
-    pub fn counting<R: Counted>(mut self) -> Self {
-        self.kind = Some(Arc::new(Of::<R>(PhantomData)));
-        self
-    }
-
-    /// One step: becomes who it has to be, or counts at most [`GROUPS_COUNTED_MAX`] groups again.
-    pub async fn step(&self) -> Result<Step, StoreError> {
-        let reader = self.store.reader()?;
-        let mut alarmed = false;
-        for key in [meta_key(ALARM), lost_key()] {
-            alarmed |= reader.bytes(&key).await?.is_some();
-        }
-        if alarmed {
-            return self.heal().await.map(Step::Healed);
-        }
-        let Some(bytes) = reader.bytes(&meta_key(RECOUNT)).await? else { return Ok(Step::Idle) };
-        drop(reader);
-        self.recount(read_meta(RECOUNT, &bytes)?).await
-    }
-
-    async fn heal(&self) -> Result<Adopted, StoreError> {
-        let (before, fresh) = (self.store.identity(), ReplicaId::from_u128(self.store.world().random()));
-        let healed = self.store.write(move |view| heal(view, fresh).map_err(Abort::<Infallible>::from));
-        let healed = healed.await.map_err(WriteError::into_store)?;
-        let service = &before.service;
-        for replica in &healed.disowned {
-            metrics::counter!("antiphon_replaced_total", "service" => service.clone()).increment(1);
-            tracing::error!(
-                %service, %replica,
-                "another replica has adopted the tallies of this one: they are written there now"
-            );
-        }
-        if !healed.adopted.is_empty() {
-            metrics::counter!("antiphon_lost_data_total", "service" => service.clone()).increment(1);
-            let replicas: Vec<_> = healed.adopted.keys().map(ToString::to_string).collect();
-            tracing::error!(
-                %service, ?replicas,
-                "this store has met its own future: it was restored from a backup or copied, and what was written since \
-                 is lost unless a sibling has it; what it counted is counted again"
-            );
-        }
-        if let Some(renewed) = healed.renewed {
-            tracing::error!(%service, old = %before.replica, new = %renewed, "this replica goes on under a new id");
-        }
-        Ok(healed)
-    }
-
-    async fn recount(&self, recount: Recount) -> Result<Step, StoreError> {
-        let (page, mut next) = self.page(&recount).await?;
-        let Some(kind) = self.kind.clone() else {
-            next.replicas.clear();
-            return self.finish(recount, next).await;
-        };
-        let complete = page.complete && recount.phase == Phase::Rows;
-        if page.complete {
-            (next.phase, next.after) = (Phase::Rows, None);
-        }
-        let (groups, expected) = (page.groups, recount);
-        let counted = self.store.write(move |view| {
-            let (mut counted, mut missed) = (0, false);
-            for (group, owner) in &groups {
-                match kind.count(view, group, *owner) {
-                    Ok(news) => counted += u64::from(news),
-                    // On to the others, so that what all of them lack is loaded at once.
-                    Err(ViewError::Miss) => missed = true,
-                    Err(error) => return Err(Abort::View(error)),
-                }
-            }
-            if missed {
-                return Err(Abort::View(ViewError::Miss));
-            }
-            let next = Recount { counted: expected.counted + counted, ..next.clone() };
-            // Somebody may have asked for more since: then it began again.
-            if view.meta::<Recount>(RECOUNT)?.as_ref() != Some(&expected) {
-                return Ok::<_, Abort<Infallible>>(Step::Counted(next));
-            }
-            if complete {
-                view.remove_meta(RECOUNT);
-                return Ok(Step::Complete(next));
-            }
-            view.set_meta(RECOUNT, &next)?;
-            Ok(Step::Counted(next))
-        });
-        let step = counted.await.map_err(WriteError::into_store)?;
-        if let Step::Complete(done) = &step {
-            tracing::warn!(
-                service = %self.store.identity().service, groups = done.counted, rows = done.looked,
-                "what was to be counted again is counted"
-            );
-        }
-        Ok(step)
-    }
-
-    /// Forgets a recount in a store that counts nothing.
-    async fn finish(&self, expected: Recount, next: Recount) -> Result<Step, StoreError> {
-        let forgotten = self.store.write(move |view| {
-            if view.meta::<Recount>(RECOUNT)?.as_ref() == Some(&expected) {
-                view.remove_meta(RECOUNT);
-            }
-            Ok::<_, Abort<Infallible>>(Step::Complete(next.clone()))
-        });
-        forgotten.await.map_err(WriteError::into_store)
-    }
-
-    /// What the next rows name of those that are counted again, and where the recount is then.
-    async fn page(&self, recount: &Recount) -> Result<(Page, Recount), StoreError> {
-        let (mut page, mut next) = (Page { groups: Named::new(), complete: true }, recount.clone());
-        let Some(kind) = &self.kind else { return Ok((page, next)) };
-        let mut scan = Scan::prefix(&[kind.tag(recount.phase)]).limit(ROWS_LOOKED_MAX);
-        if let Some(after) = &recount.after {
-            scan = scan.after(&from_hex(after)?);
-        }
-        let pairs = self.store.reader()?.scan(&scan).await?;
-        page.complete = pairs.len() < ROWS_LOOKED_MAX;
-        for pair in pairs {
-            if page.groups.len() >= GROUPS_COUNTED_MAX {
-                page.complete = false;
-                break;
-            }
-            let named = kind.named(recount.phase, &pair)?;
-            page.groups.extend(named.into_iter().filter(|(_, owner)| recount.replicas.contains(owner)));
-            next.looked += 1;
-            next.after = Some(to_hex(&pair.0));
-        }
-        Ok((page, next))
-    }
-
-    /// Steps until `stop`. Waits for commits while there is nothing to do.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
-        let mut stop = pin!(stop);
-        let mut committed = self.store.committed();
-        let mut pause = PAUSE_MIN;
-        loop {
-            committed.borrow_and_update();
-            let goes_on = match self.step().await {
-                Ok(Step::Idle) => {
-                    pause = PAUSE_MIN;
-                    tokio::select! {
-                        biased;
-                        () = &mut stop => false,
-                        changed = committed.changed() => changed.is_ok(),
-                    }
-                }
-                Ok(_) => {
-                    pause = PAUSE_MIN;
-                    // Healing never holds up those who write: they get their turn between two steps.
-                    tokio::select! {
-                        biased;
-                        () = &mut stop => false,
-                        () = tokio::task::yield_now() => true,
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "healing failed; it is tried again");
-                    let waiting = pause;
-                    pause = (pause * 2).min(PAUSE_MAX);
-                    tokio::select! {
-                        biased;
-                        () = &mut stop => false,
-                        () = tokio::time::sleep(waiting) => true,
-                    }
-                }
-            };
-            if !goes_on {
-                return;
-            }
-        }
-    }
-}
-
-struct Page {
-    groups: Named,
-    /// Nothing of its phase lies behind it.
-    complete: bool,
-}
-
 fn to_hex(bytes: &[u8]) -> String {
-    use fmt::Write;
+    use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut hex, byte| {
         write!(hex, "{byte:02x}").unwrap_or_else(|_| unreachable!("writing to a string cannot fail"));
         hex

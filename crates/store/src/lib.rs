@@ -82,7 +82,10 @@ pub use engine::{Durability, Engine, SCAN_PAIRS_MAX, Scan};
 pub use epochs::{OWNED_TALLIES_MAX, OWNERS_KNOWN_MAX, Owner, owners};
 pub use error::{Abort, OpenError, StoreError, ViewError, WriteError};
 pub use group::{Committer, GROUP_WRITES_MAX, ROUNDS_MAX, WAITING_WRITES_MAX};
-pub use heal::{AdoptRefused, Adopted, GROUPS_COUNTED_MAX, Healer, Recount, Step, adopt, renew_restored};
+pub use heal::{
+    AdoptRefused, Adopted, Comparison, Counts, GROUPS_COUNTED_MAX, Healer, Recount, Step, adopt,
+    renew_restored,
+};
 pub use hearing::{Heard, hear_tally};
 pub use identity::Identity;
 pub use key::{KeyPart, Row};

@@ -102,9 +102,9 @@ impl Stories {
             .announcing::<PartsOrderFact, rows::PartsOrderRow>()
     }
 
-    /// What heals it when it has lost data or become an heir: votes are counted again.
+    /// What heals its store.
     pub fn healer(&self) -> Healer {
-        Healer::new(self.store.clone()).counting::<rows::VoteRow>()
+        healer(&self.store)
     }
 
     /// What its links heard of those that announce.
@@ -116,6 +116,11 @@ impl Stories {
     pub fn router(&self) -> OpenApiRouter {
         http::router().with_state(self.clone())
     }
+}
+
+/// What heals a store of Stories that has lost data or become an heir: votes are counted again.
+pub fn healer(store: &Store) -> Healer {
+    Healer::new(store.clone()).counting::<rows::VoteRow>()
 }
 
 /// The first value of a register, written at the least stamp.

@@ -33,7 +33,7 @@ use messages::{Fact, KeyId, ProfileFact, SigningKeyFact};
 use queue::Publisher;
 use siblings::{AccountFact, ShelfFact};
 use std::sync::Arc;
-use store::{Store, StoreError};
+use store::{Healer, Store, StoreError};
 use thiserror::Error;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -133,8 +133,19 @@ impl Users {
         &self.heard
     }
 
+    /// What heals its store.
+    pub fn healer(&self) -> Healer {
+        healer(&self.store)
+    }
+
     /// Its routes, described.
     pub fn router(&self) -> OpenApiRouter {
         http::router().with_state(self.clone())
     }
+}
+
+/// What heals a store of Users that has lost data: it counts nothing, and needs another id all the same, or the dots of
+/// its shelves would be used twice.
+pub fn healer(store: &Store) -> Healer {
+    Healer::new(store.clone())
 }

@@ -55,6 +55,15 @@ pub(crate) enum CommandError {
     Listen { address: SocketAddr, source: io::Error },
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// *Stop it first.*
+    #[error("{path} is in use: stop the server that has it, or whatever else reads it, first")]
+    Served { path: PathBuf },
+    #[error("{path} holds no store of {what}: name a data folder of antiphon serve with --data")]
+    NoStore { path: PathBuf, what: &'static str },
+    #[error("{path} could not be read or written; run it again to go on")]
+    Rows { path: PathBuf, source: store::StoreError },
+    #[error("{replica} is not adopted")]
+    NotAdopted { replica: lattice::ReplicaId, source: store::AdoptRefused },
     #[error("serving failed")]
     Serve(#[source] Box<dyn Error + Send + Sync>),
     #[error("the books cannot be read")]
@@ -92,6 +101,7 @@ impl CommandError {
         match self {
             Self::Url(_)
             | Self::NoFolder { .. }
+            | Self::NoStore { .. }
             | Self::WhichSubscription { .. }
             | Self::Name(_)
             | Self::Line { .. }
