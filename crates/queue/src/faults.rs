@@ -110,6 +110,11 @@ impl<Q: Queue> Faulty<Q> {
     pub fn inner(&self) -> &Q {
         &self.inner
     }
+
+    /// The same, and nothing around it any more.
+    pub fn into_inner(self) -> Q {
+        self.inner
+    }
 }
 
 /// Draws every time, also for what never happens, so that changing one probability moves no other draw.

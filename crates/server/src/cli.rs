@@ -24,6 +24,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve users, stories and comments, or one of them alone.
     Serve(Box<ServeArgs>),
+    /// Break it yourself: the platform on a queue whose faults are turned on a page, beside a counter that drifts.
+    Chaos(Box<crate::chaos::ChaosArgs>),
     /// Post a corpus of comments through the public API and check every count.
     Replay(Box<crate::replay::ReplayArgs>),
     /// Look into a queue on any broker, fill it, empty it, measure it; or serve one.

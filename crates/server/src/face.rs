@@ -47,16 +47,20 @@ pub(crate) fn router(watched: Watched) -> Result<Router, serde_json::Error> {
         services =
             services.route_layer(middleware::from_fn_with_state(counter, plain_counter::count_requests));
     }
-    let pools =
-        Pools { reads: Arc::new(Semaphore::new(READS_MAX)), writes: Arc::new(Semaphore::new(WRITES_MAX)) };
-    let services =
-        services.merge(openapi::routes(&description)?).layer(middleware::from_fn_with_state(pools, limit));
+    let services = limited(services.merge(openapi::routes(&description)?));
     let shows_pages = watched.services.iter().any(|service| matches!(service, Service::Stories(_)));
     let mut all = services.merge(status::routes(watched));
     if shows_pages {
         all = all.merge(pages::routes());
     }
     Ok(problems_only(all))
+}
+
+/// Routes behind the limits on how many requests are answered at a time, and for how long.
+pub(crate) fn limited(routes: Router) -> Router {
+    let pools =
+        Pools { reads: Arc::new(Semaphore::new(READS_MAX)), writes: Arc::new(Semaphore::new(WRITES_MAX)) };
+    routes.layer(middleware::from_fn_with_state(pools, limit))
 }
 
 /// Places for requests.

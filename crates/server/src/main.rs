@@ -17,8 +17,10 @@
 //! | `starter` | what the first start shows |
 //! | `plain_counter` | the "+1" counter that everybody writes first, to compare with |
 //! | `numbers`, `progress` | for people who wait |
+//! | `chaos` | the platform to be broken: faults to turn, people who write, and a page to watch it on |
 //! | `replay` | a corpus of comments, posted through the public API, and the audit of every count |
 
+mod chaos;
 mod cli;
 mod commands;
 mod data;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         }
     };
     match cli.command {
+        Some(cli::Command::Chaos(args)) => runtime.block_on(chaos::run(*args)),
         Some(cli::Command::Replay(args)) => runtime.block_on(replay::run(*args)),
         Some(cli::Command::Queue(command)) => runtime.block_on(commands::queue(command)),
         Some(cli::Command::Topics(command)) => runtime.block_on(commands::topics(command)),

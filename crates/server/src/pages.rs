@@ -13,15 +13,18 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
+/// Name, media type, content.
+type File = (&'static str, &'static str, &'static str);
+
 macro_rules! files {
-    ($($name:literal: $kind:expr),* $(,)?) => {
-        /// What is served below `/web/`: name, media type, content.
-        const FILES: &[(&str, &str, &str)] =
-            &[$(($name, $kind, include_str!(concat!("../../../web/", $name)))),*];
+    ($list:ident, $what:literal: $($name:literal: $kind:expr),* $(,)?) => {
+        #[doc = $what]
+        const $list: &[File] = &[$(($name, $kind, include_str!(concat!("../../../web/", $name)))),*];
     };
 }
 
 files! {
+    FILES, "What is served below `/web/`.":
     "account.js": JAVASCRIPT,
     "action.js": JAVASCRIPT,
     "api.js": JAVASCRIPT,
@@ -56,6 +59,15 @@ files! {
     "thread.js": JAVASCRIPT,
 }
 
+files! {
+    CHAOS_FILES, "The page of `antiphon chaos`, which nothing else serves.":
+    "chaos-chart.js": JAVASCRIPT,
+    "chaos-model.js": JAVASCRIPT,
+    "chaos.css": "text/css; charset=utf-8",
+    "chaos.html": "text/html; charset=utf-8",
+    "chaos.js": JAVASCRIPT,
+}
+
 /// The pages and what they load.
 pub(crate) fn routes() -> Router {
     Router::new()
@@ -66,17 +78,26 @@ pub(crate) fn routes() -> Router {
         .route("/web/{file}", get(file))
 }
 
+/// The page of `antiphon chaos` and what it loads beside the files of all pages.
+pub(crate) fn chaos_routes() -> Router {
+    let mut routes = Router::new().route("/chaos", get(async || answer(CHAOS_FILES, "chaos.html")));
+    for (name, ..) in CHAOS_FILES {
+        routes = routes.route(&format!("/web/{name}"), get(async || answer(CHAOS_FILES, name)));
+    }
+    routes
+}
+
 /// One page for all: it reads its address itself.
 async fn shell() -> Response {
-    answer("index.html")
+    answer(FILES, "index.html")
 }
 
 async fn file(Path(name): Path<String>) -> Response {
-    answer(&name)
+    answer(FILES, &name)
 }
 
-fn answer(name: &str) -> Response {
-    let Some((_, kind, content)) = FILES.iter().find(|(file, ..)| *file == name) else {
+fn answer(files: &[File], name: &str) -> Response {
+    let Some((_, kind, content)) = files.iter().find(|(file, ..)| *file == name) else {
         return (StatusCode::NOT_FOUND, "there is no such page\n").into_response();
     };
     let headers = [
@@ -104,9 +125,16 @@ mod tests {
                 !name.ends_with(".test.js") && !["package.json", "starter.json"].contains(&name.as_str())
             })
             .collect();
-        let mut served: Vec<_> = FILES.iter().map(|(name, ..)| (*name).to_owned()).collect();
+        let mut served: Vec<_> =
+            FILES.iter().chain(CHAOS_FILES).map(|(name, ..)| (*name).to_owned()).collect();
         found.sort();
         served.sort();
         assert_eq!(served, found);
+    }
+
+    #[test]
+    fn the_page_of_chaos_is_not_among_all_pages() {
+        assert!(FILES.iter().all(|(name, ..)| !name.starts_with("chaos")));
+        assert!(CHAOS_FILES.iter().all(|(name, ..)| name.starts_with("chaos")));
     }
 }

@@ -88,6 +88,7 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), ServeError> {
         services: services.clone(),
         plain_counter: plain_counter.clone(),
         connection: connection.clone(),
+        opened: None,
     };
     let watched =
         Watched { services: services.clone(), connection: connection.clone(), metrics, plain_counter };

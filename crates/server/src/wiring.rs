@@ -137,6 +137,8 @@ pub(crate) struct Wiring {
     pub(crate) services: Vec<Service>,
     pub(crate) plain_counter: Option<PlainCounter>,
     pub(crate) connection: Connection,
+    /// A queue that is open already, in place of the one that the arguments name.
+    pub(crate) opened: Option<Arc<dyn Queue>>,
 }
 
 /// What a pump needs.
@@ -205,12 +207,13 @@ impl Wiring {
 
     /// Opens the queue, with every subscription in it.
     async fn connect(&self) -> Result<Linked, WiringError> {
-        let opened: Arc<dyn Queue> = match &self.args.queue {
-            None => {
+        let opened: Arc<dyn Queue> = match (&self.opened, &self.args.queue) {
+            (Some(opened), _) => Arc::clone(opened),
+            (None, None) => {
                 let store = node::open_store(&self.args, &self.data, &self.world, EMBEDDED)?;
                 Arc::new(EmbeddedQueue::on(store, MESSAGES_MAX).await?)
             }
-            Some(given) => {
+            (None, Some(given)) => {
                 let world = Arc::clone(&self.world);
                 let settings = Settings { clock: Clock::new(move || world.now_ms()), seed: self.random() };
                 queue::connect(given.url()?, &settings).await?

@@ -1,42 +1,10 @@
 //! The page in a real browser: the exact number, the list below it, and nothing of a reader's text taken for markup.
-#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the verdict")]
 
 mod common;
 
-use common::{Platform, run};
+use common::Platform;
+use common::browser::{browser, dom};
 use serde_json::json;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// A Chromium on this machine, if there is one.
-fn browser() -> Option<PathBuf> {
-    let places = ["/usr/bin", "/usr/local/bin", "/snap/bin"];
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let candidates = places.iter().flat_map(|place| names.map(|name| Path::new(place).join(name)));
-    candidates.into_iter().find(|path| path.exists())
-}
-
-/// The page as the browser has it after its scripts have run.
-fn dom(browser: &Path, url: &str) -> String {
-    let profile = tempfile::tempdir().unwrap();
-    let flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--virtual-time-budget=10000",
-        "--dump-dom",
-    ];
-    let mut command = Command::new(browser);
-    command.args(flags).arg(format!("--user-data-dir={}", profile.path().display())).arg(url);
-    let (output, text) = run(&mut command);
-    assert!(output.status.success(), "{text}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
 
 #[test]
 fn the_page_shows_the_exact_count_and_the_list_and_runs_nobodys_markup() {

@@ -8,6 +8,8 @@
 )]
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
+pub(crate) mod browser;
+
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -60,11 +62,24 @@ impl Platform {
         let mut command = antiphon();
         command.arg("serve").args(args).arg("--data").arg(data);
         command.args(["--listen", listen, "--log", "warn"]);
+        Self::greeted(&mut command, "antiphon is at http://", "")
+    }
+
+    /// Starts `antiphon chaos`, whose own folder is made in `scratch`, and waits until it listens.
+    pub(crate) fn chaos(scratch: &Path, args: &[&str]) -> Self {
+        let mut command = antiphon();
+        command.env("TMPDIR", scratch).arg("chaos").args(args);
+        command.args(["--listen", "127.0.0.1:0", "--disk-free-min", "0"]);
+        Self::greeted(&mut command, "antiphon chaos is at http://", "/chaos")
+    }
+
+    /// Starts a process that greets with its address between these two.
+    fn greeted(command: &mut Command, before: &str, after: &str) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut greeting = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut greeting).unwrap();
-        let address = greeting.trim().strip_prefix("antiphon is at http://");
+        let address = greeting.trim().strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
         let address = address.unwrap_or_else(|| panic!("it greets with {greeting:?}")).to_owned();
         Self { child, address, _stdout: stdout }
     }

@@ -1,0 +1,108 @@
+// What the page of `antiphon chaos` knows and says. Pure: no DOM, no network.
+
+/** The faults of the queue, in the order of the page. `typical` is what the switch turns on. */
+export const FAULTS = [
+  { name: "duplicate", label: "Duplicates", says: "A message is delivered twice.", typical: 0.3 },
+  { name: "drop", label: "Loss", says: "A message vanishes, and its sender is told that all went well.", typical: 0.3 },
+  { name: "reorder", label: "Reordering", says: "Messages overtake each other.", typical: 0.5 },
+  { name: "delay", label: "Delay", says: "A message is put off, by up to five seconds.", typical: 0.3 },
+  { name: "ack_lost", label: "Lost acks", says: "“I have it” gets lost, so the message comes again.", typical: 0.3 },
+  {
+    name: "publish_fails_before",
+    label: "Refused publishes",
+    says: "The queue refuses a message; its sender tries again.",
+    typical: 0.2,
+  },
+  {
+    name: "publish_fails_after_accept",
+    label: "False refusals",
+    says: "The queue takes a message, and says that it did not.",
+    typical: 0.2,
+  },
+];
+
+/** What people do, in the order of the page. */
+export const HABITS = [
+  { name: "rate", label: "Pace", says: "What all people do together, in a second.", max: 50, step: 1, typical: 12 },
+  { name: "impatience", label: "Impatience", says: "One presses the button a second time.", typical: 0.2 },
+];
+
+/** 0.3 → "30 %". */
+export function percent(share) {
+  return `${Math.round(share * 100)} %`;
+}
+
+/** A lag in words: "25 ms", "4.7 s"; "–" where none was measured. */
+export function lag(ms) {
+  if (ms === undefined || ms === null) return "–";
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** 12345 → "12,345". */
+export function grouped(number) {
+  return String(number).replace(/\B(?=(\d{3})+$)/gu, ",");
+}
+
+/** By how much a count is off, with its sign: "exact", "+3", "−2"; "?" where one of the two is not known. */
+export function drift(count, listed) {
+  if (count === null || count === undefined || listed === null || listed === undefined) return "?";
+  const off = count - listed;
+  if (off === 0) return "exact";
+  return off > 0 ? `+${grouped(off)}` : `−${grouped(-off)}`;
+}
+
+/** What a counter is off by, in large letters. What is on its way or lost comes to one of them, and never to the other. */
+export function scored(kind, off) {
+  if (off === null || off === undefined) return "unknown";
+  if (off === 0) return "exact";
+  return kind === "exact" ? `off by ${grouped(off)} for now` : `off by ${grouped(off)}`;
+}
+
+/** The samples of before with those that came and are younger, the oldest forgotten. */
+export function joinHistory(before, came, max) {
+  const last = before.at(-1)?.number ?? 0;
+  return [...before, ...came.filter((sample) => sample.number > last)].slice(-max);
+}
+
+/** Which faults are on, in words: ["Duplicates 20 %", …]. */
+export function faultsOn(faults) {
+  return FAULTS.filter(({ name }) => faults[name] > 0).map(({ name, label }) => `${label} ${percent(faults[name])}`);
+}
+
+/** In a sentence, what one looks at: {mood, text}. Moods: calm, broken, healing, healed. */
+export function verdict(state) {
+  const away = state.services.filter(({ condition }) => condition !== "running").map(({ name }) => titled(name));
+  const broken = [...faultsOn(state.faults), ...away.map((name) => `${name} is away`)];
+  const wrong = state.plain_off > 0 ? ` “+1” is off by ${grouped(state.plain_off)}` : "";
+  if (broken.length > 0) {
+    return { mood: "broken", text: `Broken now: ${broken.join(", ")}.${wrong ? `${wrong}.` : ""}` };
+  }
+  const rests = state.habits.rate === 0;
+  if (state.quiet && state.exact_off === 0 && rests) {
+    const forEver = wrong ? `${wrong}, for ever.` : "";
+    return { mood: "healed", text: `Every count is exact: nothing was lost.${forEver}` };
+  }
+  if (rests) {
+    const held = state.on_way > 0 ? `${grouped(state.on_way)} messages are still on their way` : "what was lost is being found";
+    return { mood: "healing", text: `Healing: ${held}.${wrong ? `${wrong}.` : ""}` };
+  }
+  return {
+    mood: "calm",
+    text: wrong
+      ? `Nothing is broken now.${wrong}, and stays so.`
+      : "Nothing is broken yet. Choose a day, or turn something on.",
+  };
+}
+
+/** "stories" → "Stories". */
+export function titled(name) {
+  return name.charAt(0).toUpperCase() + name.slice(1);
+}
+
+/** Services that are no services of the platform, in words. */
+const NAMES = { "plain-counter": "the “+1” counter" };
+
+/** Where messages of a topic go to, in words. */
+export function linkName({ topic, service }) {
+  return `${topic.replaceAll("-", " ")} → ${NAMES[service] ?? titled(service)}`;
+}
