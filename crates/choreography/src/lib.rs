@@ -4,6 +4,7 @@
 //! - [`Merge`]: delivery → join into rows → commit → ack, in that order. The handler is the lattice's join.
 //! - [`Link`]: a subscription, one line in a service: this topic into that row kind.
 //! - [`anti_entropy`]: what was lost on the way is found out, and announced again.
+//! - [`Lag`]: how long it takes until what was changed elsewhere is shown here, counted per link.
 //! - [`signing_keys`]: announced keys are rows; only those that the root key signed are believed.
 //! - [`kept`]: what could not be understood, whole, with the reason, in the subscriber's own store.
 //!
@@ -12,12 +13,14 @@
 
 pub mod anti_entropy;
 pub mod kept;
+mod lag;
 mod link;
 mod merge;
 mod relay;
 pub mod signing_keys;
 
 pub use anti_entropy::Links;
+pub use lag::Lag;
 pub use link::Link;
 pub use merge::Merge;
 pub use queue::NameError;

@@ -1,6 +1,7 @@
 //! A subscription of a service: this topic into that row kind.
 
 use crate::anti_entropy::Heard;
+use crate::lag::Lag;
 use crate::merge::Merge;
 use consumer::BoxHandler;
 use messages::Fact;
@@ -18,6 +19,8 @@ pub struct Link {
     pub handler: BoxHandler,
     /// What it heard of those that announce there.
     pub heard: Heard,
+    /// How long it takes until what was changed elsewhere is merged here: counted by the handler.
+    pub lag: Lag,
 }
 
 impl fmt::Debug for Link {
@@ -42,7 +45,7 @@ impl Link {
         F: Fact,
         R: Row<Key = F::Key, State = F::State>,
     {
-        let heard = merge.heard();
-        Ok(Self { topic: Topic::new(F::TOPIC)?, handler: BoxHandler::new(merge), heard })
+        let (heard, lag) = (merge.heard(), merge.lag());
+        Ok(Self { topic: Topic::new(F::TOPIC)?, handler: BoxHandler::new(merge), heard, lag })
     }
 }

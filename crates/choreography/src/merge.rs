@@ -1,6 +1,7 @@
 //! The merge: joins what was announced into this service's own rows. The handler *is* the lattice's join.
 
 use crate::anti_entropy::Heard;
+use crate::lag::Lag;
 use consumer::{Context, Handler, HandlerError};
 use lattice::ReplicaId;
 use messages::delta_group::Decoded;
@@ -34,6 +35,7 @@ pub struct Merge<F: Fact, R> {
     on_merged: OnMerged<F>,
     publisher: Option<Arc<dyn Publisher>>,
     heard: Heard,
+    lag: Lag,
     row: PhantomData<fn() -> R>,
 }
 
@@ -46,6 +48,7 @@ impl<F: Fact, R> Clone for Merge<F, R> {
             on_merged: Arc::clone(&self.on_merged),
             publisher: self.publisher.clone(),
             heard: self.heard.clone(),
+            lag: self.lag.clone(),
             row: PhantomData,
         }
     }
@@ -67,6 +70,7 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
             on_merged: Arc::new(|_| {}),
             publisher: None,
             heard: Heard::default(),
+            lag: Lag::default(),
             row: PhantomData,
         }
     }
@@ -112,6 +116,11 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
         self
     }
 
+    /// Where it counts how long it took until what was changed elsewhere is shown here.
+    pub fn lag(&self) -> Lag {
+        self.lag.clone()
+    }
+
     fn read(&self, message: &Message) -> Result<(Envelope, Decoded<F>), String> {
         let envelope = Envelope::decode(&message.body).map_err(|error| error.to_string())?;
         if envelope.event_type != F::TYPE {
@@ -131,11 +140,12 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
         Ok((envelope, decoded))
     }
 
-    async fn join(&self, group: Arc<DeltaGroup<F>>) -> Result<(), store::StoreError> {
+    /// Joins, and tells how many rows grew.
+    async fn join(&self, group: Arc<DeltaGroup<F>>) -> Result<u64, store::StoreError> {
         let joining = Arc::clone(&self.joining);
         let joined = self.store.write(move |view| {
             view.expect_keys(group.keys().map(store::key::of::<R>))?;
-            let mut missed = false;
+            let (mut missed, mut grown) = (false, 0);
             for (key, state) in group.iter() {
                 if let Some(stamp) = F::newest_stamp(state) {
                     view.observe(stamp);
@@ -143,10 +153,10 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
                 // One that misses a row holds up no other: all that is missing is then loaded in one round trip.
                 match joining(view, key, state.clone()) {
                     Err(ViewError::Miss) => missed = true,
-                    joined => drop(joined?),
+                    joined => grown += u64::from(joined?),
                 }
             }
-            if missed { Err(ViewError::Miss.into()) } else { Ok::<_, Abort<std::convert::Infallible>>(()) }
+            if missed { Err(ViewError::Miss.into()) } else { Ok::<_, Abort<std::convert::Infallible>>(grown) }
         });
         joined.await.map_err(store::WriteError::into_store)
     }
@@ -164,9 +174,11 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Handler for Merge<F, R> {
             }
         });
         let group = Arc::new(group);
-        self.join(Arc::clone(&group)).await?;
+        let grown = self.join(Arc::clone(&group)).await?;
         if let Some(changed_ms) = envelope.time_ms() {
-            let lag = Duration::from_millis(self.store.world().now_ms().saturating_sub(changed_ms));
+            let now_ms = self.store.world().now_ms();
+            self.lag.record(changed_ms, now_ms, grown);
+            let lag = Duration::from_millis(now_ms.saturating_sub(changed_ms));
             metrics::histogram!("antiphon_merge_lag_seconds", "topic" => F::TOPIC).record(lag);
             if let Some(publisher) = replica_of(&envelope.source) {
                 let lag_ms = u64::try_from(lag.as_millis()).ok();

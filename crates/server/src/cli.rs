@@ -2,6 +2,7 @@
 
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::heal::{AdoptArgs, RecountArgs};
+use crate::commands::pbs::PbsArgs;
 use crate::commands::{QueueCommand, TopicsCommand};
 use crate::given::GivenUrl;
 use crate::sites::Sites;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Topics(TopicsCommand),
     Recount(RecountArgs),
     Adopt(AdoptArgs),
+    Pbs(Box<PbsArgs>),
     /// Print a script that completes the command line in a shell.
     Completions(CompletionsArgs),
 }

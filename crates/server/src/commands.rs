@@ -1,4 +1,5 @@
-//! `antiphon queue …`, `antiphon topics …` and `antiphon completions`: for whoever runs a queue, on any broker.
+//! `antiphon queue …`, `antiphon topics …`, `antiphon pbs` and `antiphon completions`: for whoever runs a queue, on any
+//! broker.
 //!
 //! | module | what |
 //! |---|---|
@@ -9,7 +10,7 @@
 //! | `take` | taking many messages at a time |
 //! | `drain`, `peek`, `send`, `redrive`, `stat`, `bench`, `audit`, `serve_sqs` | a command each |
 //! | `heal` | `recount` and `adopt` |
-//! | `topics`, `completions` | the others |
+//! | `topics`, `pbs`, `completions` | the others |
 
 pub(crate) mod audit;
 pub(crate) mod bench;
@@ -20,6 +21,7 @@ pub(crate) mod error;
 pub(crate) mod heal;
 pub(crate) mod line;
 pub(crate) mod out;
+pub(crate) mod pbs;
 pub(crate) mod peek;
 pub(crate) mod redrive;
 pub(crate) mod send;
@@ -94,6 +96,12 @@ pub(crate) async fn recount(args: heal::RecountArgs) -> ExitCode {
 /// Runs `antiphon adopt`.
 pub(crate) async fn adopt(args: heal::AdoptArgs) -> ExitCode {
     ended("adopt", begun(&args.common, heal::adopt(&args)).await)
+}
+
+/// Runs `antiphon pbs`.
+pub(crate) async fn pbs(args: pbs::PbsArgs) -> ExitCode {
+    let common = Common { json: args.common.json, log: args.common.log.clone() };
+    ended("pbs", begun(&common, pbs::run(args)).await)
 }
 
 async fn begun(

@@ -18,6 +18,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::timeout;
 
+mod lag;
+
+pub(crate) use lag::{LagStatus, Window};
+
 /// How long the queue may take to tell its depths.
 const DEPTHS_MAX: Duration = Duration::from_secs(10);
 
@@ -30,12 +34,21 @@ pub(crate) struct Watched {
     pub(crate) plain_counter: Option<PlainCounter>,
 }
 
+impl Watched {
+    /// The wall clock of the stores; 0 where there is none.
+    fn now_ms(&self) -> u64 {
+        self.services.first().map(|service| service.store().world().now_ms()).unwrap_or_default()
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Status {
     version: &'static str,
     deployment: Option<String>,
     services: BTreeMap<&'static str, ServiceStatus>,
     queue: QueueStatus,
+    /// What the services of this process hear, by subscription.
+    links: BTreeMap<String, LinkStatus>,
     /// Nothing is to be announced, and nothing is on its way.
     quiet: bool,
 }
@@ -50,6 +63,12 @@ struct ServiceStatus {
     kept: u64,
     /// No more writes are taken; a restart is needed.
     stopped: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct LinkStatus {
+    /// How long it takes until what was changed elsewhere is shown here.
+    lag: LagStatus,
 }
 
 #[derive(Debug, Serialize)]
@@ -125,10 +144,16 @@ async fn look(watched: &Watched) -> Result<Status, Problem> {
         let depth = queue.subscriptions.get(&subscription.to_string());
         depth.is_some_and(|depth| depth.ready == 0 && depth.in_flight == 0 && depth.delayed == 0)
     });
+    let lags = watched.connection.lags().into_iter();
+    let links = lags.map(|(subscription, lag)| {
+        let now_ms = watched.now_ms();
+        (subscription.to_string(), LinkStatus { lag: LagStatus::of(&lag, now_ms) })
+    });
     Ok(Status {
         version: env!("CARGO_PKG_VERSION"),
         deployment: watched.services.first().map(|service| service.store().identity().deployment.clone()),
         quiet: announced && queue.connected && arrived && queue.in_hand == 0,
+        links: links.collect(),
         services,
         queue,
     })

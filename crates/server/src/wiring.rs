@@ -256,6 +256,7 @@ impl Wiring {
             for link in service.links(&publisher)? {
                 let subscription = Subscription::new(link.topic, service.name(), &self.args.sites.site)?;
                 let receiver = receiver(&subscription)?;
+                self.connection.measures(subscription.clone(), link.lag);
                 let link = Hearing {
                     store: service.store().clone(),
                     receiver,

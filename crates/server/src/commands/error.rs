@@ -75,6 +75,8 @@ pub(crate) enum CommandError {
     Line { from: String, number: u64, why: String },
     #[error("{from}: {why}")]
     Input { from: String, why: String },
+    #[error("{url}: {why}")]
+    Asked { url: String, why: String },
     #[error("cannot use {path}")]
     File { path: PathBuf, source: io::Error },
     #[error("{path} is being written by another drain: name another file with --out")]

@@ -1,8 +1,9 @@
 //! The queue as far as the rest of the process knows it.
 
+use choreography::Lag;
 use consumer::{Context, Gauge, Handler, HandlerError};
 use queue::{Message, Queue, Subscription};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +21,7 @@ struct State {
     why_not: Option<String>,
     heard: BTreeSet<Subscription>,
     in_hand: Vec<Gauge>,
+    lags: BTreeMap<Subscription, Lag>,
 }
 
 impl Connection {
@@ -56,6 +58,15 @@ impl Connection {
     /// Messages that were given to a handler since the start, those included that came again.
     pub(crate) fn handled(&self) -> u64 {
         self.handled.load(Ordering::Relaxed)
+    }
+
+    /// How long it took until what was changed elsewhere was merged by this process, for each link of its services.
+    pub(crate) fn lags(&self) -> BTreeMap<Subscription, Lag> {
+        self.state().lags.clone()
+    }
+
+    pub(super) fn measures(&self, subscription: Subscription, lag: Lag) {
+        self.state().lags.insert(subscription, lag);
     }
 
     pub(super) fn tried(&self, url: String, why_not: Option<String>) {
