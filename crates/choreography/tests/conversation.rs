@@ -8,7 +8,7 @@ use consumer::{Backoff, DefaultStack, Layer, Pump};
 use lattice::{Epoch, Tally};
 use messages::{Fact, Group, PartId, Profile, ProfileFact, TallyFact, TallyKey, UserId};
 use queue::{
-    BoxFuture, Faults, Faulty, MemoryQueue, Message, PublishError, Publisher, Queue, Subscription,
+    BoxFuture, Envelope, Faults, Faulty, MemoryQueue, Message, PublishError, Publisher, Queue, Subscription,
     SubscriptionConfig, Topic,
 };
 use std::collections::BTreeMap;
@@ -258,4 +258,40 @@ async fn what_is_not_understood_is_kept_and_understood_later() {
     });
     assert_eq!(kept::retry(&stories, &subscription, &upgraded).await.unwrap(), 1);
     assert_eq!(kept::depth(&stories).await.unwrap(), 3);
+}
+
+/// Only what brought something new is counted, and as old as the oldest change that it brought.
+#[tokio::test(start_paused = true)]
+async fn the_lag_is_that_of_news() {
+    let (comments, stories) = (store("comments", Memory::new(), 1), store("stories", Memory::new(), 2));
+    let queue = MemoryQueue::new();
+    let receiver =
+        queue.subscribe(&subscription::<TallyFact>(), SubscriptionConfig::default()).await.unwrap();
+    let merge = Merge::<TallyFact, Tallies>::new(stories.clone());
+    let lag = merge.lag();
+    let mut pump = Pump::builder(Arc::clone(&receiver), DefaultStack::new(1).layer(merge.clone())).build();
+    for part in [1, 2, 2] {
+        count(&comments, part).await;
+    }
+    let relay = Relay::new(comments.clone(), queue.publisher()).announcing::<TallyFact, Tallies>().unwrap();
+    relay.step().await.unwrap();
+    while receiver.depth().await.unwrap().ready > 0 {
+        pump.step().await.unwrap();
+    }
+    let since_start = lag.since_start();
+    assert_eq!(since_start.count(), 2, "two rows grew");
+    let now_ms = stories.world().now_ms();
+    assert_eq!(lag.last_hour(now_ms), since_start);
+    // The same once more, an hour late: nobody waited for it. With it comes something new, and that is as old.
+    count(&comments, 3).await;
+    for (known, counted) in [(tallies(&stories).await, 2), (tallies(&comments).await, 3)] {
+        let again = announcement::<TallyFact>("again", DEPLOYMENT, &known).unwrap();
+        let again = Message::new(Envelope::decode(&again.body).unwrap().at(now_ms - 3_600_000).encode());
+        queue.publisher().publish(&Topic::new(TallyFact::TOPIC).unwrap(), vec![again]).await;
+        while receiver.depth().await.unwrap().ready > 0 {
+            pump.step().await.unwrap();
+        }
+        assert_eq!(lag.since_start().count(), counted);
+    }
+    assert!(lag.since_start().max_ms() >= 3_600_000);
 }

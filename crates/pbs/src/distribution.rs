@@ -243,6 +243,18 @@ impl Distribution {
         self.weighted(Shape::mean)
     }
 
+    /// How many measurements it rests on: of its measured parts, the fewest; `None` where nothing of it was measured.
+    pub fn measurements(&self) -> Option<u64> {
+        let measured = self.parts.iter().filter_map(|part| match &part.shape {
+            Shape::Samples(samples) => Some(u64::try_from(samples.len()).unwrap_or(u64::MAX)),
+            Shape::Buckets { count, .. } => Some(*count),
+            Shape::Constant(_) | Shape::Uniform { .. } | Shape::Exponential { .. } | Shape::Pareto { .. } => {
+                None
+            }
+        });
+        measured.min()
+    }
+
     fn weighted(&self, of: impl Fn(&Shape) -> f64) -> f64 {
         let mut before = 0.0;
         let mut sum = 0.0;

@@ -1,6 +1,6 @@
 //! What the trials say.
 
-use crate::numbers::{float, position};
+use crate::numbers::{float, float_u64, position};
 use crate::quorum::Quorum;
 use crate::wars::Times;
 use serde::Serialize;
@@ -31,9 +31,14 @@ pub struct Time {
 }
 
 /// The times of a run, sorted.
+///
+/// Where a distribution was measured, trials cannot know more than the measurements: intervals are then those of as many
+/// trials as there were measurements, if these are fewer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     quorum: Quorum,
+    /// So many independent observations the intervals are of.
+    observed: f64,
     critical: Vec<f64>,
     reads: Vec<f64>,
     writes: Vec<f64>,
@@ -52,16 +57,19 @@ fn at(times: &[f64], share: f64) -> f64 {
     times.get(position(share, times.len())).copied().unwrap_or_default()
 }
 
-fn quantile(times: &[f64], share: f64) -> Time {
-    let (low, high) = wilson(share, float(times.len()));
+fn quantile(times: &[f64], share: f64, observed: f64) -> Time {
+    let (low, high) = wilson(share, observed);
     // One more than the interval says: the time is between two trials.
     let beyond = position(high, times.len()) + 1;
     Time { ms: at(times, share), low_ms: at(times, low), high_ms: times.get(beyond).copied() }
 }
 
 impl Outcome {
-    pub(crate) fn of(quorum: Quorum, Times { critical, reads, writes }: Times) -> Self {
-        Self { quorum, critical, reads, writes }
+    pub(crate) fn of(quorum: Quorum, times: Times, measurements: Option<u64>) -> Self {
+        let Times { critical, reads, writes } = times;
+        let trials = float(critical.len());
+        let observed = measurements.map_or(trials, |measured| float_u64(measured).min(trials));
+        Self { quorum, observed, critical, reads, writes }
     }
 
     /// Of which quorum.
@@ -78,7 +86,7 @@ impl Outcome {
     pub fn consistent_at(&self, t_ms: f64) -> Probability {
         let trials = float(self.trials());
         let value = float(self.critical.partition_point(|critical| *critical <= t_ms)) / trials;
-        let (low, high) = wilson(value, trials);
+        let (low, high) = wilson(value, self.observed);
         // Where quorums meet it is no estimate.
         Probability { value, low: if self.quorum.is_strict() { value } else { low }, high }
     }
@@ -88,23 +96,23 @@ impl Outcome {
         if self.quorum.is_strict() {
             return Time { ms: 0.0, low_ms: 0.0, high_ms: Some(0.0) };
         }
-        quantile(&self.critical, probability)
+        quantile(&self.critical, probability, self.observed)
     }
 
     /// Within which time this share of the reads was answered.
     pub fn read_latency(&self, share: f64) -> Time {
-        quantile(&self.reads, share)
+        quantile(&self.reads, share, self.observed)
     }
 
     /// Within which time this share of the writes was answered.
     pub fn write_latency(&self, share: f64) -> Time {
-        quantile(&self.writes, share)
+        quantile(&self.writes, share, self.observed)
     }
 
     /// In 95 of 100 runs the whole curve is nowhere further than this from the truth (Dvoretzky, Kiefer, Wolfowitz, with
     /// Massart's constant).
     pub fn band(&self) -> f64 {
-        ((2.0_f64 / 0.05).ln() / (2.0 * float(self.trials()))).sqrt()
+        ((2.0_f64 / 0.05).ln() / (2.0 * self.observed)).sqrt()
     }
 }
 
@@ -112,14 +120,14 @@ impl Outcome {
 mod tests {
     use super::*;
 
-    fn of(critical: Vec<f64>) -> Outcome {
+    fn of(critical: Vec<f64>, measurements: Option<u64>) -> Outcome {
         let times = Times { reads: critical.clone(), writes: critical.clone(), critical };
-        Outcome::of(Quorum::new(3, 1, 1).unwrap(), times)
+        Outcome::of(Quorum::new(3, 1, 1).unwrap(), times, measurements)
     }
 
     #[test]
     fn curve_and_times_are_each_others_inverse() {
-        let outcome = of((0..1_000).map(f64::from).collect());
+        let outcome = of((0..1_000).map(f64::from).collect(), None);
         assert!((outcome.consistent_at(499.0).value - 0.5).abs() < 1e-12);
         assert!((outcome.time_for(0.5).ms - 499.0).abs() < 1e-12);
         for share in [0.001, 0.1, 0.37, 0.9, 0.999, 1.0] {
@@ -132,9 +140,23 @@ mod tests {
 
     #[test]
     fn what_no_trial_reached_is_not_bounded() {
-        let outcome = of((0..100).map(f64::from).collect());
+        let outcome = of((0..100).map(f64::from).collect(), None);
         assert_eq!(outcome.time_for(0.999).high_ms, None);
         assert!(outcome.time_for(0.5).high_ms.is_some());
+    }
+
+    #[test]
+    fn trials_know_no_more_than_what_was_measured() {
+        let half = |measured| {
+            let outcome = of((0..10_000).map(f64::from).collect(), measured);
+            (outcome.consistent_at(4_999.0), outcome.time_for(0.5), outcome.time_for(0.99), outcome.band())
+        };
+        let (all, few, more) = (half(None), half(Some(100)), half(Some(1_000_000)));
+        assert_eq!(all, more, "a million measurements are not more than ten thousand trials");
+        assert!(few.0.low < 0.41 && few.0.high > 0.59 && all.0.low > 0.49, "{few:?}");
+        assert!(few.1.low_ms < 4_100.0 && few.1.high_ms.unwrap() > 5_900.0, "{few:?}");
+        assert!((few.2.low_ms, few.2.high_ms) < (9_500.0, Some(9_999.0)), "{few:?}");
+        assert!(few.3 > 9.0 * all.3);
     }
 
     /// Figures of Wilson's interval from the literature (Newcombe 1998, table I).

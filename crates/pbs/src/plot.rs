@@ -265,7 +265,7 @@ pub fn draw(title: &str, under: &str, curves: &[Curve<'_>]) -> String {
         }
         several => {
             legend(&mut body, several);
-            HEIGHT + LEGEND_ROW * float(several.len().div_ceil(LEGEND_COLUMNS))
+            HEIGHT + LEGEND_ROW * float(several.len().div_ceil(LEGEND_COLUMNS)) + 6.0
         }
     };
     let axis = "time between the write's answer and the read, logarithmic";

@@ -51,6 +51,11 @@ impl Wars {
     pub fn symmetric(w: Distribution, ars: Distribution) -> Self {
         Self { w, a: ars.clone(), r: ars.clone(), s: ars, remote: None }
     }
+
+    /// How many measurements it rests on: see [`Distribution::measurements`].
+    fn measurements(&self) -> Option<u64> {
+        [&self.w, &self.a, &self.r, &self.s].into_iter().filter_map(Distribution::measurements).min()
+    }
 }
 
 /// What one replica had to do with a read.
@@ -184,5 +189,5 @@ pub fn run(
     if threads > 1 {
         all.sort();
     }
-    Ok(Outcome::of(quorum, all))
+    Ok(Outcome::of(quorum, all, wars.measurements()))
 }

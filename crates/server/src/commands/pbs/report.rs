@@ -174,7 +174,7 @@ impl Report<'_> {
             .collect();
         let took = runs.iter().map(|run| run.took).sum();
         let head = ["consistent", "at once", "90 %", "99 %", "99.9 %", "read 99.9 %", "write 99.9 %"];
-        format!("{}\n{}, each model", columns(head, &rows), self.head(took))
+        format!("{}\n{} altogether", columns(head, &rows), self.head(took))
     }
 
     /// For programs.
