@@ -14,7 +14,8 @@ const SLOT_MS: u64 = 5 * 60 * 1000;
 ///
 /// Counted is every row that a message made grow, with the age of the oldest change in the message: so no row is counted
 /// as fresher than it was. What brought nothing new is not counted: it was shown before. Two machines' clocks are
-/// compared, so it is as good as they agree; a change from the future counts as one that took no time.
+/// compared, so it is as good as they agree; a change from the future counts as one that took no time. What a message
+/// that was lost would have brought counts from the change or the announcement that brought it after all.
 ///
 /// It takes at most thirteen histograms of 1,152 numbers, and survives nothing.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the verdict")]
 
-use antiphon_pbs::{Distribution, Outcome, Quorum, Wars, run};
+use antiphon_pbs::{Distribution, Outcome, Quorum, Wars, parse, run};
 use proptest::prelude::*;
 use std::num::NonZeroUsize;
 
@@ -86,5 +86,19 @@ proptest! {
         }
         prop_assert!(time.low_ms <= time.ms);
         prop_assert!(time.high_ms.is_none_or(|high| high >= time.ms));
+    }
+
+    /// Whatever is written, the answer is a distribution or a refusal.
+    #[test]
+    fn no_text_surprises_the_parser(
+        noise in ".{0,40}",
+        text in "[0-9.]{0,4}%?[*]?(exp|pareto|uniform|constant|samples|)[:(]?[a-z=0-9.,eµms+-]{0,24}[)]?( ?[+] ?[0-9.*a-z():,]{0,20})?",
+    ) {
+        for text in [noise, text] {
+            let read = parse::distribution(&text, &mut |_| Ok(vec![1.0]));
+            if let Ok(read) = read {
+                prop_assert!(read.at_most(f64::MAX) >= 1.0 - 1e-9, "{}", text);
+            }
+        }
     }
 }

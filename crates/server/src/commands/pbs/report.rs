@@ -121,11 +121,17 @@ impl Report<'_> {
             [told_share(*probability), told_ms(time.ms), told_ms(time.low_ms), beyond(time)]
         });
         let until: Vec<_> = until.collect();
+        // Where nobody is waited for, that is all there is to say of latencies.
+        let instant = outcome.read_latency(1.0).ms.max(outcome.write_latency(1.0).ms) <= 0.0;
         let parts = [
             head,
             columns(["a read begun after", "is consistent", "95 % from", "to"], &curve),
             columns(["reads are consistent", "if begun after", "95 % from", "to"], &until),
-            columns(["percentile", "read", "write"], &latencies(outcome)),
+            if instant {
+                "reads and writes are answered at once".to_owned()
+            } else {
+                columns(["percentile", "read", "write"], &latencies(outcome))
+            },
             self.closed(quorum),
         ];
         parts.join("\n\n")
