@@ -11,11 +11,20 @@
 //!     cargo test -p antiphon --features nats --test havoc -- --ignored --nocapture
 //! ```
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test, its helpers included, fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test, its helpers included, fails by panicking"
+)]
 
 use std::time::Duration;
 
+#[path = "../common/mod.rs"]
+mod common;
+mod disk;
 mod faults;
+mod flips;
 mod rounds;
 mod scene;
 

@@ -1,9 +1,12 @@
 //! The processes: a server, a broker, and a proxy between them.
 
 use std::fs::read_to_string;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
+use crate::common::{Platform, antiphon};
 use tempfile::TempDir;
 use testbed::{Nats, Port, Process, Program, Proxy, StartError, free_port, get, needed_by_all};
 
@@ -96,4 +99,33 @@ impl Scene {
         let log = read_to_string(self.folder.path().join("antiphon.log")).unwrap();
         assert!(!log.contains("panicked"), "{log}");
     }
+}
+
+/// Starts a process on a folder that may be damaged: the process, or what it said when it did not start.
+pub(crate) fn try_start(data: &Path) -> Result<Platform, String> {
+    // Whether it starts is asked first, in a process that is asked for nothing else.
+    let mut command = antiphon();
+    command.args([
+        "serve",
+        "--empty",
+        "--listen",
+        "127.0.0.1:0",
+        "--log",
+        "warn",
+        "--disk-free-min",
+        "0",
+        "--data",
+    ]);
+    let mut child =
+        command.arg(data).stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+    let mut greeting = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+    if greeting.is_empty() {
+        let output = child.wait_with_output().unwrap();
+        assert!(!output.status.success());
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    Ok(Platform::start(data, &["--empty"]))
 }
