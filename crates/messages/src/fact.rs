@@ -12,6 +12,11 @@ pub trait Fact: Debug + Send + Sync + 'static {
     const TOPIC: &'static str;
     /// The `type` of its envelopes, which ends in its version: what an old reader would misread gets another one.
     const TYPE: &'static str;
+    /// The first row key (its bytes, without a tag) that is announced under this fact. Rows of one kind may be announced
+    /// under several facts, each with a range of its own: what is compared must be what is announced.
+    const KEYS_FROM: &'static [u8] = &[];
+    /// The first row key behind those; empty: all that follow.
+    const KEYS_TO: &'static [u8] = &[];
     /// What it is about. As text it is the key in the delta group; as bytes it is the row's key.
     type Key: KeyPart + Debug + Display + FromStr<Err: Display> + Ord + Clone + Send + Sync + 'static;
     /// What is known about it: a delta and a state at once.

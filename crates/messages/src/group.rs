@@ -91,6 +91,9 @@ impl KeyPart for Group {
 }
 
 impl Group {
+    /// The byte with which the keys of the groups of replies begin, behind those of all others.
+    pub const REPLIES_PREFIX: &'static [u8] = &[REPLIES];
+
     /// The bytes with which the keys of all groups of a part's paragraphs begin.
     pub fn paragraphs_prefix(part: PartId) -> Vec<u8> {
         let mut out = Vec::new();

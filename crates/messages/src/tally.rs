@@ -68,6 +68,8 @@ pub struct TallyFact;
 impl Fact for TallyFact {
     const TOPIC: &'static str = "tallies";
     const TYPE: &'static str = "antiphon.comments.tally.v1";
+    /// Of parts and their paragraphs.
+    const KEYS_TO: &'static [u8] = Group::REPLIES_PREFIX;
     type Key = TallyKey;
     type State = Tally;
 

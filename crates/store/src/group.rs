@@ -237,7 +237,6 @@ impl Committer {
 
     fn commit(&mut self, group: Group, durability: Durability) -> Result<(), StoreError> {
         let Group { written: mut batch, clock, snapshot, sequence, identity, .. } = group;
-        drop(snapshot);
         // Nothing to write, and nothing that a synced answer could rest on is still in the air.
         if batch.is_empty() && !(durability == Durability::Synced && self.unsynced) {
             // What was minted is in somebody's answer, so the next group begins above it.
@@ -255,6 +254,10 @@ impl Committer {
             .range(vec![OUTBOX_TAG]..vec![OUTBOX_TAG + 1])
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
+        // Held until the sums have moved: who looks at both finds that they agree.
+        let mut fingerprints = self.shared.fingerprints();
+        let changes = fingerprints.changes(&batch, &*snapshot);
+        drop(snapshot);
         // An engine that panics has left its outcome as unknown as one that says so.
         let committing = AssertUnwindSafe(|| self.engine.commit(batch, durability));
         let committed = catch_unwind(committing)
@@ -266,6 +269,8 @@ impl Committer {
             }
             return Err(error);
         }
+        fingerprints.committed(&changes, &*self.engine);
+        drop(fingerprints);
         self.marks = marks;
         self.unsynced = durability == Durability::Relaxed;
         if !Arc::ptr_eq(&self.identity, &identity) {

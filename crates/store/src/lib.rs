@@ -47,6 +47,7 @@
 //! | `epochs` | who a replica is may change: a new id, tallies taken over and given up |
 //! | `hearing` | tallies from elsewhere: how a replica meets its own future |
 //! | `heal` | what such a meeting asks for: counting again, group by group |
+//! | `fingerprint` | sums over key ranges, kept in memory, by which stores find where they differ |
 //! | `outbox` | marks of what is to be announced, and their mirror in memory |
 //! | [`engine`] | the port, and the engines: memory, fjall |
 //! | `world` | the one place that owns clock and entropy |
@@ -59,6 +60,7 @@ mod counted;
 pub mod engine;
 mod epochs;
 mod error;
+mod fingerprint;
 mod group;
 mod heal;
 mod hearing;
@@ -81,6 +83,7 @@ pub use engine::memory::Memory;
 pub use engine::{Durability, Engine, SCAN_PAIRS_MAX, Scan};
 pub use epochs::{OWNED_TALLIES_MAX, OWNERS_KNOWN_MAX, Owner, owners};
 pub use error::{Abort, OpenError, StoreError, ViewError, WriteError};
+pub use fingerprint::{KeyRange, Printer, Sums, TOLD_BYTES, Tracked, Wide, beginning_with};
 pub use group::{Committer, GROUP_WRITES_MAX, ROUNDS_MAX, WAITING_WRITES_MAX};
 pub use heal::{
     AdoptRefused, Adopted, Comparison, Counts, GROUPS_COUNTED_MAX, Healer, Recount, Step, adopt,

@@ -2,6 +2,7 @@
 
 use crate::engine::{Engine, SCAN_PAIRS_MAX, Scan};
 use crate::error::StoreError;
+use crate::fingerprint::Fingerprints;
 use crate::identity::Identity;
 use crate::key::OUTBOX_TAG;
 use crate::outbox::{self, Mark, Mirror};
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) muted: Arc<BTreeSet<&'static str>>,
     /// Locked for moments, by the committer and by the relay.
     outbox: Mutex<Mirror>,
+    /// Locked by the committer while it commits, and by whoever compares.
+    fingerprints: Mutex<Fingerprints>,
     pub(crate) committed: watch::Sender<u64>,
     /// Why no more writes are taken, once that is so.
     pub(crate) stopped: OnceLock<StoreError>,
@@ -35,12 +38,14 @@ impl Shared {
         sequence: u64,
     ) -> Result<Self, StoreError> {
         let mirror = read_outbox(&*engine, &muted)?;
+        let fingerprints = Mutex::new(Fingerprints::new(&identity.deployment));
         Ok(Self {
             engine,
             world,
             identity: Mutex::new(identity),
             muted,
             outbox: Mutex::new(mirror),
+            fingerprints,
             committed: watch::Sender::new(sequence),
             stopped: OnceLock::new(),
         })
@@ -56,6 +61,10 @@ impl Shared {
 
     fn outbox(&self) -> MutexGuard<'_, Mirror> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn fingerprints(&self) -> MutexGuard<'_, Fingerprints> {
+        self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs after each commit, before its writers are answered: whoever was answered finds the news already told.

@@ -55,7 +55,7 @@ impl Setup {
 #[derive(Debug, Clone)]
 pub struct Store {
     orders: mpsc::Sender<Order>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Store {
