@@ -19,7 +19,7 @@ mod merge;
 mod relay;
 pub mod signing_keys;
 
-pub use anti_entropy::Links;
+pub use anti_entropy::{AntiEntropy, Cover, Links, Pace};
 pub use lag::Lag;
 pub use link::Link;
 pub use merge::Merge;

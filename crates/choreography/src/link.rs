@@ -36,7 +36,7 @@ impl Link {
         F: Fact,
         R: Row<Key = F::Key, State = F::State>,
     {
-        Self::with(Merge::<F, R>::new(store.clone()).wanting(publisher))
+        Self::with(Merge::<F, R>::new(store.clone()).wanting(publisher)?)
     }
 
     /// As `merge` says.

@@ -1,12 +1,11 @@
 //! The merge: joins what was announced into this service's own rows. The handler *is* the lattice's join.
 
-use crate::anti_entropy::Heard;
+use crate::anti_entropy::{self, DIGEST_TYPE, DIGEST_TYPES, Heard, ListenError, Listener};
 use crate::lag::Lag;
 use consumer::{Context, Handler, HandlerError};
-use lattice::ReplicaId;
 use messages::delta_group::Decoded;
 use messages::{DeltaGroup, Fact, delta_group};
-use queue::{Envelope, EnvelopeData, Message, Publisher};
+use queue::{Envelope, EnvelopeData, Message, NameError, Publisher};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -16,7 +15,8 @@ use store::{Abort, Row, Store, View, ViewError};
 /// Hears of facts that were merged and are on the disk.
 type OnMerged<F> = Arc<dyn Fn(&DeltaGroup<F>) + Send + Sync>;
 /// Says why a fact is not to be merged, if it is not.
-type Believe<F> = Arc<dyn Fn(&<F as Fact>::Key, &<F as Fact>::State) -> Result<(), String> + Send + Sync>;
+pub(crate) type Believe<F> =
+    Arc<dyn Fn(&<F as Fact>::Key, &<F as Fact>::State) -> Result<(), String> + Send + Sync>;
 
 /// Joins one fact, with all that belongs to it, and says whether it was news.
 type Joining<F> = Arc<
@@ -33,7 +33,7 @@ pub struct Merge<F: Fact, R> {
     believe: Believe<F>,
     joining: Joining<F>,
     on_merged: OnMerged<F>,
-    publisher: Option<Arc<dyn Publisher>>,
+    listener: Option<Arc<Listener>>,
     heard: Heard,
     lag: Lag,
     row: PhantomData<fn() -> R>,
@@ -46,7 +46,7 @@ impl<F: Fact, R> Clone for Merge<F, R> {
             believe: Arc::clone(&self.believe),
             joining: Arc::clone(&self.joining),
             on_merged: Arc::clone(&self.on_merged),
-            publisher: self.publisher.clone(),
+            listener: self.listener.clone(),
             heard: self.heard.clone(),
             lag: self.lag.clone(),
             row: PhantomData,
@@ -68,7 +68,7 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
             believe: Arc::new(|_, _| Ok(())),
             joining: Arc::new(|view, key, state| view.join::<R>(key, state).map(|joined| joined.grew)),
             on_merged: Arc::new(|_| {}),
-            publisher: None,
+            listener: None,
             heard: Heard::default(),
             lag: Lag::default(),
             row: PhantomData,
@@ -88,10 +88,9 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
     }
 
     /// Answers digests of its topic with wants, sent through `publisher`. Without it they are passed over.
-    #[must_use]
-    pub fn wanting(mut self, publisher: &Arc<dyn Publisher>) -> Self {
-        self.publisher = Some(Arc::clone(publisher));
-        self
+    pub fn wanting(mut self, publisher: &Arc<dyn Publisher>) -> Result<Self, NameError> {
+        self.listener = Some(Arc::new(Listener::new::<F, R>(&self.store, publisher, self.heard.clone())?));
+        Ok(self)
     }
 
     /// What it heard of those that announce: the same for every clone.
@@ -121,23 +120,53 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
         self.lag.clone()
     }
 
-    fn read(&self, message: &Message) -> Result<(Envelope, Decoded<F>), String> {
+    fn decode(&self, message: &Message) -> Result<Envelope, String> {
         let envelope = Envelope::decode(&message.body).map_err(|error| error.to_string())?;
-        if envelope.event_type != F::TYPE {
+        if envelope.event_type != F::TYPE && !envelope.event_type.starts_with(DIGEST_TYPES) {
             return Err(format!("type {:?} is not {:?}", envelope.event_type, F::TYPE));
         }
-        let identity = self.store.identity();
-        let ours = &identity.deployment;
-        match &envelope.deployment {
-            Some(theirs) if theirs == ours => {}
-            Some(theirs) => return Err(format!("it belongs to deployment {theirs:?}, this is {ours:?}")),
-            None => return Err("it names no deployment".to_owned()),
-        }
+        check_deployment(&envelope, &self.store)?;
+        Ok(envelope)
+    }
+
+    /// Reads facts. Those that are not understood, or not believed, are told apart.
+    fn read(&self, envelope: &Envelope) -> Result<(DeltaGroup<F>, Vec<String>), String> {
         let EnvelopeData::Json(data) = &envelope.data else {
             return Err("its data is not JSON".to_owned());
         };
-        let decoded = delta_group::decode::<F>(data).map_err(|error| error.to_string())?;
-        Ok((envelope, decoded))
+        let Decoded { mut group, refused } =
+            delta_group::decode::<F>(data).map_err(|error| error.to_string())?;
+        let mut refused: Vec<_> = refused.iter().map(ToString::to_string).collect();
+        group.retain(|key, state| match (self.believe)(key, state) {
+            Ok(()) => true,
+            Err(reason) => {
+                refused.push(format!("{key}: {reason}"));
+                false
+            }
+        });
+        if let Some(listener) = &self.listener {
+            listener.merged(group.keys());
+            for (key, state) in data.as_object().into_iter().flatten() {
+                if let Ok(key) = key.parse::<F::Key>()
+                    && !group.contains_key(&key)
+                {
+                    listener.refused(&key, state);
+                }
+            }
+        }
+        Ok((group, refused))
+    }
+
+    /// What a publisher has is compared with what is here. A digest of a newer version is passed over: it will come again,
+    /// and what it would tell is found out after an upgrade.
+    async fn compare(&self, envelope: &Envelope) -> Result<(), HandlerError> {
+        let Some(listener) = self.listener.as_ref().filter(|_| envelope.event_type == DIGEST_TYPE) else {
+            return Ok(());
+        };
+        listener.hear(envelope).await.map_err(|error| match error {
+            ListenError::Store(error) => error.into(),
+            other => HandlerError::poison(other.to_string()),
+        })
     }
 
     /// Joins, and tells how many rows grew.
@@ -164,15 +193,11 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
 
 impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Handler for Merge<F, R> {
     async fn handle(&self, message: &Message, _context: &Context) -> Result<(), HandlerError> {
-        let (envelope, Decoded { mut group, refused }) = self.read(message).map_err(HandlerError::poison)?;
-        let mut refused: Vec<_> = refused.iter().map(ToString::to_string).collect();
-        group.retain(|key, state| match (self.believe)(key, state) {
-            Ok(()) => true,
-            Err(reason) => {
-                refused.push(format!("{key}: {reason}"));
-                false
-            }
-        });
+        let envelope = self.decode(message).map_err(HandlerError::poison)?;
+        if envelope.event_type != F::TYPE {
+            return self.compare(&envelope).await;
+        }
+        let (group, refused) = self.read(&envelope).map_err(HandlerError::poison)?;
         let group = Arc::new(group);
         let grown = self.join(Arc::clone(&group)).await?;
         if let Some(changed_ms) = envelope.time_ms() {
@@ -180,7 +205,7 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Handler for Merge<F, R> {
             self.lag.record(changed_ms, now_ms, grown);
             let lag = Duration::from_millis(now_ms.saturating_sub(changed_ms));
             metrics::histogram!("antiphon_merge_lag_seconds", "topic" => F::TOPIC).record(lag);
-            if let Some(publisher) = replica_of(&envelope.source) {
+            if let Some(publisher) = anti_entropy::sender(&envelope) {
                 let lag_ms = u64::try_from(lag.as_millis()).ok();
                 self.heard.change(publisher, |status| status.lag_ms = lag_ms);
             }
@@ -193,7 +218,12 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Handler for Merge<F, R> {
     }
 }
 
-/// The replica in the source of an envelope, `/service/replica`.
-fn replica_of(source: &str) -> Option<ReplicaId> {
-    source.rsplit('/').next()?.parse().ok()
+/// Refuses what is not of a store's deployment.
+pub(crate) fn check_deployment(envelope: &Envelope, store: &Store) -> Result<(), String> {
+    let ours = &store.identity().deployment;
+    match &envelope.deployment {
+        Some(theirs) if theirs == ours => Ok(()),
+        Some(theirs) => Err(format!("it belongs to deployment {theirs:?}, this is {ours:?}")),
+        None => Err("it names no deployment".to_owned()),
+    }
 }

@@ -3,6 +3,7 @@
 //! A key is merged only under the root key's signature: what is not signed is poison, takes no row, and can neither
 //! take a true key's place nor end it. Revoking a key will need a signed statement too; until then `life` is not heard.
 
+use crate::anti_entropy::Cover;
 use crate::link::Link;
 use crate::merge::Merge;
 use api::KeyRing;
@@ -18,10 +19,19 @@ where
 {
     let (judge, ring) = (Arc::clone(ring), Arc::clone(ring));
     let merge = Merge::<SigningKeyFact, R>::new(store.clone())
-        .wanting(publisher)
+        .wanting(publisher)?
         .believing(move |id, state| believe(&judge, *id, state))
         .on_merged(move |keys| keys.iter().for_each(|(id, state)| learn(&ring, *id, state)));
     Link::with(merge)
+}
+
+/// What a subscriber says of keys is believed like what is announced: under the root key's signature.
+pub fn cover<R>(ring: &Arc<KeyRing>) -> Cover<SigningKeyFact, R>
+where
+    R: Row<Key = KeyId, State = SigningKeyState>,
+{
+    let judge = Arc::clone(ring);
+    Cover::new().believing(move |id, state| believe(&judge, *id, state))
 }
 
 /// Believes the keys that a store has.

@@ -29,7 +29,7 @@ mod write;
 pub use merge::hear_tally;
 
 use api::KeyRing;
-use choreography::{Links, NameError, Relay, signing_keys};
+use choreography::{AntiEntropy, Cover, Links, NameError, Relay, signing_keys};
 use messages::{Fact, TallyFact};
 use queue::Publisher;
 use siblings::{CommentFact, ReplyTallyFact};
@@ -72,6 +72,18 @@ impl Comments {
     /// What heals its store.
     pub fn healer(&self) -> Healer {
         healer(&self.store)
+    }
+
+    /// What finds out which of these were lost on the way.
+    pub fn anti_entropy(&self, publisher: Arc<dyn Publisher>) -> Result<AntiEntropy, NameError> {
+        let tallies = Cover::<TallyFact, rows::TallyRow>::new().joining(hear_tally);
+        let covering = AntiEntropy::new(self.store.clone(), publisher).covering_by(tallies)?;
+        if self.store.mutes(CommentFact::TOPIC) {
+            return Ok(covering);
+        }
+        let comments = Cover::<CommentFact, rows::CommentRow>::new().joining(siblings::hear_comment);
+        let reply_tallies = Cover::<ReplyTallyFact, rows::TallyRow>::new().joining(hear_tally);
+        covering.covering_by(comments)?.covering_by(reply_tallies)
     }
 
     /// What its links heard of those that announce.

@@ -20,9 +20,9 @@ impl Comments {
             signing_keys::link::<SigningKeyRow>(store, &self.keys, publisher)?,
         ];
         if !store.mutes(CommentFact::TOPIC) {
-            let comments = Merge::<CommentFact, CommentRow>::new(store.clone()).wanting(publisher);
-            let tallies = Merge::<TallyFact, TallyRow>::new(store.clone()).wanting(publisher);
-            let reply_tallies = Merge::<ReplyTallyFact, TallyRow>::new(store.clone()).wanting(publisher);
+            let comments = Merge::<CommentFact, CommentRow>::new(store.clone()).wanting(publisher)?;
+            let tallies = Merge::<TallyFact, TallyRow>::new(store.clone()).wanting(publisher)?;
+            let reply_tallies = Merge::<ReplyTallyFact, TallyRow>::new(store.clone()).wanting(publisher)?;
             links.push(Link::with(comments.joining(hear_comment))?);
             links.push(Link::with(tallies.joining(hear_tally))?);
             links.push(Link::with(reply_tallies.joining(hear_tally))?);

@@ -6,7 +6,7 @@
 use crate::comment::Comment;
 use crate::write;
 use lattice::{Stamp, Tally};
-use messages::{CommentId, Fact, TallyKey};
+use messages::{CommentId, Fact, Group, TallyKey};
 use store::{View, ViewError};
 
 /// What only siblings hear: [`store::Setup::muting`] is given these at a site that has none.
@@ -34,6 +34,8 @@ pub struct ReplyTallyFact;
 impl Fact for ReplyTallyFact {
     const TOPIC: &'static str = "reply-tallies";
     const TYPE: &'static str = "antiphon.comments.reply-tally.v1";
+    /// Those of parts and paragraphs, before these, are announced to all.
+    const KEYS_FROM: &'static [u8] = Group::REPLIES_PREFIX;
     type Key = TallyKey;
     type State = Tally;
 

@@ -109,6 +109,10 @@ pub(crate) struct ServeArgs {
     /// What to log, as `level` or `target=level,…`.
     #[arg(long, env = "ANTIPHON_LOG", value_name = "FILTER", default_value = "info")]
     pub(crate) log: String,
+    /// Compare what the services announce with what the others have every so many seconds, faster while somebody lacks
+    /// something; 0 never does, and then a broker that loses messages loses counts.
+    #[arg(long, env = "ANTIPHON_ANTI_ENTROPY", value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub(crate) anti_entropy: u32,
     /// Refuse writes while fewer bytes than this are free on the disk.
     #[arg(long, env = "ANTIPHON_DISK_FREE_MIN", value_name = "BYTES", default_value_t = 256 << 20)]
     pub(crate) disk_free_min: u64,

@@ -4,7 +4,7 @@ use crate::cli::{ServeArgs, ServiceName};
 use crate::data::{Data, DataError};
 use crate::wiring;
 use api::KeyRing;
-use choreography::{Link, NameError, Relay};
+use choreography::{AntiEntropy, Link, Links, NameError, Relay};
 use comments::Comments;
 use queue::Publisher;
 use std::sync::Arc;
@@ -82,6 +82,23 @@ impl Service {
             Self::Users(users) => users.links(publisher),
             Self::Stories(stories) => stories.links(publisher),
             Self::Comments(comments) => comments.links(publisher),
+        }
+    }
+
+    pub(crate) fn anti_entropy(&self, publisher: Arc<dyn Publisher>) -> Result<AntiEntropy, NameError> {
+        match self {
+            Self::Users(users) => users.anti_entropy(publisher),
+            Self::Stories(stories) => stories.anti_entropy(publisher),
+            Self::Comments(comments) => comments.anti_entropy(publisher),
+        }
+    }
+
+    /// What its links heard of those that announce.
+    pub(crate) fn heard(&self) -> &Links {
+        match self {
+            Self::Users(users) => users.heard(),
+            Self::Stories(stories) => stories.heard(),
+            Self::Comments(comments) => comments.heard(),
         }
     }
 

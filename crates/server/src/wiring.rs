@@ -8,6 +8,8 @@ use crate::data::Data;
 use crate::hostile::{self, Failing};
 use crate::node::{self, NodeError, Service};
 use crate::plain_counter::PlainCounter;
+use choreography::Pace;
+use choreography::anti_entropy::wants_topic;
 use choreography::kept::{self, StoreDeadLetters};
 use comments::siblings::{CommentFact, ReplyTallyFact};
 use consumer::audit::{Audit, AuditedDeadLetters, Ledger, LedgerError};
@@ -64,6 +66,14 @@ const SIBLINGS: [(&str, &str); 14] = [
     (ReplyTallyFact::TOPIC, comments::NAME),
 ];
 
+/// Who announces what to other services, and hears on `wants.` and the topic what was lost of it on the way.
+const ANNOUNCERS: [(&str, &str); 4] = [
+    (ProfileFact::TOPIC, users::NAME),
+    (SigningKeyFact::TOPIC, users::NAME),
+    (PartFact::TOPIC, stories::NAME),
+    (TallyFact::TOPIC, comments::NAME),
+];
+
 /// What only siblings hear.
 pub(crate) fn sibling_topics() -> impl Iterator<Item = &'static str> {
     users::siblings::TOPICS.into_iter().chain(stories::siblings::TOPICS).chain(comments::siblings::TOPICS)
@@ -118,8 +128,12 @@ impl WiringError {
 /// The subscriptions of the services of a site, and those to their siblings if there are any.
 pub(crate) fn subscriptions(site: &str, siblings: bool) -> Result<Vec<Subscription>, NameError> {
     let named = |(topic, service): &(&str, &str)| Subscription::new(Topic::new(topic)?, service, site);
+    let wanted = |(topic, service): (&str, &str)| Subscription::new(wants_topic(topic)?, service, site);
     let to_siblings = if siblings { SIBLINGS.as_slice() } else { &[] };
-    SUBSCRIPTIONS.iter().chain(to_siblings).map(named).collect()
+    let only = |topic: &str| !ANNOUNCERS.iter().any(|(public, _)| *public == topic);
+    let from_siblings = to_siblings.iter().copied().filter(|(topic, _)| only(topic));
+    let heard = SUBSCRIPTIONS.iter().chain(to_siblings).map(named);
+    heard.chain(ANNOUNCERS.iter().copied().chain(from_siblings).map(wanted)).collect()
 }
 
 /// Completes when a stop was called, or its caller is gone.
@@ -253,7 +267,8 @@ impl Wiring {
             heard.remove(subscription).ok_or_else(unknown)
         };
         for service in &self.services {
-            for link in service.links(&publisher)? {
+            let anti_entropy = service.anti_entropy(Arc::clone(&publisher))?;
+            for link in service.links(&publisher)?.into_iter().chain(anti_entropy.links()?) {
                 let subscription = Subscription::new(link.topic, service.name(), &self.args.sites.site)?;
                 let receiver = receiver(&subscription)?;
                 self.connection.measures(subscription.clone(), link.lag);
@@ -268,6 +283,10 @@ impl Wiring {
             }
             let relay = service.relay(Arc::clone(&publisher))?;
             relays.spawn(relay.run(called(stop.clone())));
+            if self.args.anti_entropy > 0 {
+                let pace = Pace::every(Duration::from_secs(u64::from(self.args.anti_entropy)));
+                relays.spawn(anti_entropy.run(pace, called(stop.clone())));
+            }
         }
         if let Some(counter) = &self.plain_counter {
             let subscription = counter.subscription(&self.args.sites.site)?;
@@ -371,11 +390,9 @@ mod tests {
         ];
         let publisher = MemoryQueue::new().publisher();
         let links = services.iter().flat_map(|service| {
-            service
-                .links(&publisher)
-                .unwrap()
-                .into_iter()
-                .map(|link| (link.topic.to_string(), service.name()))
+            let wants = service.anti_entropy(Arc::clone(&publisher)).unwrap().links().unwrap();
+            let links = service.links(&publisher).unwrap().into_iter().chain(wants);
+            links.map(|link| (link.topic.to_string(), service.name()))
         });
         links.collect()
     }

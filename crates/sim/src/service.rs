@@ -1,6 +1,6 @@
 //! The three services, as far as a process cares.
 
-use choreography::{Link, NameError, Relay};
+use choreography::{AntiEntropy, Link, NameError, Relay};
 use comments::Comments;
 use queue::Publisher;
 use std::fmt;
@@ -71,6 +71,14 @@ impl Service {
             Self::Users(users) => users.links(publisher),
             Self::Stories(stories) => stories.links(publisher),
             Self::Comments(comments) => comments.links(publisher),
+        }
+    }
+
+    pub(crate) fn anti_entropy(&self, publisher: Arc<dyn Publisher>) -> Result<AntiEntropy, NameError> {
+        match self {
+            Self::Users(users) => users.anti_entropy(publisher),
+            Self::Stories(stories) => stories.anti_entropy(publisher),
+            Self::Comments(comments) => comments.anti_entropy(publisher),
         }
     }
 

@@ -36,7 +36,7 @@ pub mod vote;
 mod write;
 
 use api::KeyRing;
-use choreography::{Links, NameError, Relay, signing_keys};
+use choreography::{AntiEntropy, Cover, Links, NameError, Relay, signing_keys};
 use lattice::{Lww, Stamp};
 use messages::{Fact, PartFact};
 use queue::Publisher;
@@ -105,6 +105,22 @@ impl Stories {
     /// What heals its store.
     pub fn healer(&self) -> Healer {
         healer(&self.store)
+    }
+
+    /// What finds out which of these were lost on the way.
+    pub fn anti_entropy(&self, publisher: Arc<dyn Publisher>) -> Result<AntiEntropy, NameError> {
+        let covering =
+            AntiEntropy::new(self.store.clone(), publisher).covering::<PartFact, rows::PartFactRow>()?;
+        if self.store.mutes(StoryFact::TOPIC) {
+            return Ok(covering);
+        }
+        covering
+            .covering_by(Cover::<StoryFact, rows::StoryRow>::new().joining(siblings::hear_story))?
+            .covering_by(Cover::<StoryPartFact, rows::PartRow>::new().joining(siblings::hear_part))?
+            .covering_by(Cover::<VoteFact, rows::VoteRow>::new().joining(siblings::hear_vote))?
+            .covering_by(Cover::<VoteTallyFact, rows::VoteTallyRow>::new().joining(siblings::hear_tally))?
+            .covering::<ReadsFact, rows::ReadsRow>()?
+            .covering::<PartsOrderFact, rows::PartsOrderRow>()
     }
 
     /// What its links heard of those that announce.

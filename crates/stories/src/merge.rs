@@ -28,10 +28,10 @@ impl Stories {
 
     fn sibling_links(&self, publisher: &Arc<dyn Publisher>) -> Result<[Link; 7], NameError> {
         let store = &self.store;
-        let stories = Merge::<StoryFact, StoryRow>::new(store.clone()).wanting(publisher);
-        let parts = Merge::<StoryPartFact, PartRow>::new(store.clone()).wanting(publisher);
-        let votes = Merge::<VoteFact, VoteRow>::new(store.clone()).wanting(publisher);
-        let tallies = Merge::<VoteTallyFact, VoteTallyRow>::new(store.clone()).wanting(publisher);
+        let stories = Merge::<StoryFact, StoryRow>::new(store.clone()).wanting(publisher)?;
+        let parts = Merge::<StoryPartFact, PartRow>::new(store.clone()).wanting(publisher)?;
+        let votes = Merge::<VoteFact, VoteRow>::new(store.clone()).wanting(publisher)?;
+        let tallies = Merge::<VoteTallyFact, VoteTallyRow>::new(store.clone()).wanting(publisher)?;
         Ok([
             Link::with(stories.joining(siblings::hear_story))?,
             Link::with(parts.joining(siblings::hear_part))?,

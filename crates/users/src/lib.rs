@@ -28,7 +28,7 @@ pub use http::TOKEN_TTL_S;
 
 use api::root::Certificate;
 use api::{KeyRefused, KeyRing, Keys, SigningKey};
-use choreography::{Links, NameError, Relay, signing_keys};
+use choreography::{AntiEntropy, Links, NameError, Relay, signing_keys};
 use messages::{Fact, KeyId, ProfileFact, SigningKeyFact};
 use queue::Publisher;
 use siblings::{AccountFact, ShelfFact};
@@ -126,6 +126,17 @@ impl Users {
             return Ok(relay);
         }
         relay.announcing::<AccountFact, rows::AccountRow>()?.announcing::<ShelfFact, rows::ShelfRow>()
+    }
+
+    /// What finds out which of these were lost on the way.
+    pub fn anti_entropy(&self, publisher: Arc<dyn Publisher>) -> Result<AntiEntropy, NameError> {
+        let covering = AntiEntropy::new(self.store.clone(), publisher)
+            .covering::<ProfileFact, rows::ProfileRow>()?
+            .covering_by(signing_keys::cover::<rows::SigningKeyRow>(&self.keys))?;
+        if self.store.mutes(AccountFact::TOPIC) {
+            return Ok(covering);
+        }
+        covering.covering::<AccountFact, rows::AccountRow>()?.covering::<ShelfFact, rows::ShelfRow>()
     }
 
     /// What its links heard of those that announce.

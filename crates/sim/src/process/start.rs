@@ -8,7 +8,7 @@ use crate::service::{Service, ServiceName};
 use api::root::{Certificate, certify};
 use api::{KeyRing, SigningKey};
 use choreography::kept::{self, StoreDeadLetters};
-use choreography::{Link, NameError};
+use choreography::{Link, NameError, Pace};
 use comments::Comments;
 use consumer::{Backoff, BoxHandler, Context, DefaultStack, Handler, HandlerError, Layer, Pump};
 use queue::{Clock, Message, Publisher, Queue, QueueError, Receiver, Subscription, SubscriptionConfig};
@@ -147,13 +147,15 @@ impl Process {
         let mut tasks: Vec<JoinHandle<()>> = Vec::new();
         let publisher: Arc<dyn Publisher> = Arc::new(endpoint.clone());
         for (store, service) in services {
-            for link in service.links(&publisher)? {
+            let anti_entropy = service.anti_entropy(Arc::clone(&publisher))?;
+            for link in service.links(&publisher)?.into_iter().chain(anti_entropy.links()?) {
                 let subscription =
                     Subscription::new(link.topic.clone(), service.name().name(), &site_name(self.site))?;
                 tasks.push(self.hear(life, endpoint, store.clone(), link, subscription, stopped));
             }
             let relay = service.relay(Arc::clone(&publisher))?;
             tasks.push(life.spawn(relay.run(called(stopped.clone()))));
+            tasks.push(life.spawn(anti_entropy.run(Pace::default(), called(stopped.clone()))));
             if let Some(healer) = service.healer() {
                 tasks.push(life.spawn(healer.run(called(stopped.clone()))));
             }

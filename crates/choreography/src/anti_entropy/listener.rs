@@ -1,0 +1,126 @@
+//! The subscriber's side: hears digests, and says what it lacks.
+
+use super::links::Heard;
+use super::look::Look;
+use super::send::Sender;
+use super::talk::Talk;
+use super::wire::{self, Digest, Item, Want, bytes_of};
+use lattice::ReplicaId;
+use messages::Fact;
+use queue::{Envelope, NameError, Publisher};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use store::{KeyPart, KeyRange, Row, Store, StoreError};
+
+/// Compares one kind of rows with what their publishers tell.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    store: Store,
+    look: Look,
+    heard: Heard,
+    /// By publisher, at most [`super::links::PUBLISHERS_MAX`].
+    talks: Mutex<BTreeMap<ReplicaId, Talk>>,
+    wants: Sender,
+    fact: &'static str,
+}
+
+impl Listener {
+    pub(crate) fn new<F: Fact, R: Row>(
+        store: &Store,
+        publisher: &Arc<dyn Publisher>,
+        heard: Heard,
+    ) -> Result<Self, NameError> {
+        let tracked = store.track::<R>(&KeyRange::new(F::KEYS_FROM, F::KEYS_TO));
+        Ok(Self {
+            store: store.clone(),
+            look: Look::at(tracked),
+            heard,
+            talks: Mutex::default(),
+            wants: Sender::new(wire::wants_topic(F::TOPIC)?, Arc::clone(publisher)),
+            fact: F::TYPE,
+        })
+    }
+
+    /// Hears a digest; the want that it leads to is published before this returns. One of our own, and one that is too
+    /// old, is passed over.
+    pub(crate) async fn hear(&self, envelope: &Envelope) -> Result<(), ListenError> {
+        let Some(digest) = wire::read_digest(envelope, self.fact)? else { return Ok(()) };
+        let (Some(publisher), Some(told_ms)) = (wire::sender(envelope), envelope.time_ms()) else {
+            return Err(ListenError::Unsigned);
+        };
+        let own = self.store.identity().replica;
+        if publisher == own || digest.answers.is_some_and(|subscriber| subscriber != bytes_of(own)) {
+            return Ok(());
+        }
+        self.look.build().await?;
+        let items = self.compare(publisher, told_ms, digest)?;
+        self.want(publisher, items).await;
+        Ok(())
+    }
+
+    fn compare(&self, publisher: ReplicaId, told_ms: u64, digest: Digest) -> Result<Vec<Item>, StoreError> {
+        let mut talks = self.talks.lock().unwrap_or_else(PoisonError::into_inner);
+        if talks.len() >= super::links::PUBLISHERS_MAX && !talks.contains_key(&publisher) {
+            // Publishers that are gone have nothing open, or will be asked in vain: any may go.
+            talks.pop_first();
+        }
+        let talk = talks.entry(publisher).or_default();
+        if talk.is_old(told_ms) {
+            return Ok(Vec::new());
+        }
+        let is_answer = digest.answers.is_some();
+        let heard =
+            if is_answer { talk.answer(digest, &self.look)? } else { talk.everything(digest, &self.look)? };
+        let open = talk.open();
+        drop(talks);
+        self.heard.change(publisher, |status| {
+            status.differing_ranges = open;
+            if let Some((there, here)) = heard.compared {
+                status.told_ms = told_ms;
+                (status.rows_there, status.rows_here) = (there.count, here.count);
+                status.equal = there == here;
+                status.digest = format!("{}:{:032x}", there.count, there.sum);
+                if status.equal {
+                    status.exact_as_of_ms = Some(told_ms);
+                }
+            }
+        });
+        Ok(heard.items)
+    }
+
+    /// Says what is lacking. A want may be lost: what it asked about stays open, and is asked about again.
+    async fn want(&self, publisher: ReplicaId, items: Vec<Item>) {
+        let publisher = bytes_of(publisher);
+        let message = |items: &[Item]| {
+            wire::want_message(&self.store, self.fact, &Want { publisher, items: items.to_vec() })
+        };
+        self.wants.send(items, Item::bytes, message).await;
+    }
+
+    /// Facts were merged.
+    pub(crate) fn merged<'a, K: KeyPart + 'a>(&self, keys: impl Iterator<Item = &'a K>) {
+        self.look.accept(keys.map(key_bytes));
+    }
+
+    /// A fact was not understood, or not believed.
+    pub(crate) fn refused<K: KeyPart>(&self, key: &K, state: &serde_json::Value) {
+        self.look.refuse(key_bytes(key), state.to_string().as_bytes());
+    }
+}
+
+fn key_bytes<K: KeyPart>(key: &K) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    key.write(&mut bytes);
+    bytes
+}
+
+/// Why a digest was not heard.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListenError {
+    #[error(transparent)]
+    Wire(#[from] wire::WireError),
+    #[error("it names no replica as its source, or no time")]
+    Unsigned,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
