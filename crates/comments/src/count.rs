@@ -41,3 +41,6 @@ fn live(
     }
     Ok(live)
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,7 +128,7 @@ impl Healer {
         });
         let step = counted.await.map_err(WriteError::into_store)?;
         if let Step::Complete(done) = &step {
-            tracing::warn!(
+            tracing::info!(
                 service = %self.store.identity().service, groups = done.counted, rows = done.looked,
                 "what was to be counted again is counted"
             );
