@@ -219,7 +219,7 @@ fn dot(to: &mut String, (x, y): (f64, f64), class: &str) {
 /// What a curve that is alone says at a glance.
 fn marks(to: &mut String, scale: &Scale, outcome: &Outcome) {
     let at_once = outcome.consistent_at(0.0).value;
-    let words = format!("{} at once", told_share((at_once * 10_000.0).round() / 10_000.0));
+    let words = format!("{} at once", told_share(at_once));
     let y = scale.y(at_once);
     text(to, (LEFT + 12.0, if y > BOTTOM - 24.0 { y - 12.0 } else { y + 20.0 }), "over", "start", &words);
     let wanted = MARKS.into_iter().filter(|probability| *probability > at_once);
