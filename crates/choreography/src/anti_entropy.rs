@@ -31,7 +31,7 @@ pub use announcer::{AntiEntropy, Next};
 pub use cover::Cover;
 pub use links::{AsOf, Heard, LinkStatus, Links, PUBLISHERS_MAX};
 pub use pace::{BUSY_MAX, Pace};
-pub use wire::{DIGEST_TYPE, WANT_TYPE, wants_topic};
+pub use wire::{DIGEST_TYPE, WANT_TYPE, is_wants_topic, wants_topic};
 
 pub(crate) use listener::{ListenError, Listener};
 pub(crate) use wire::{DIGEST_TYPES, sender};

@@ -104,7 +104,7 @@ async fn half_of_all_messages_may_be_lost() {
         put::<Here>(&pair.here, &behind(&all, 300)).await;
         let rounds = pair.heal(200).await;
         println!("seed {seed}: {rounds} rounds, {} bytes", pair.wire.bytes());
-        assert!(pair.wire.bytes() < 300 * 1_500, "no search began anew: {}", pair.wire.bytes());
+        assert!(pair.wire.bytes() < 300 * 4_000, "no search began anew: {}", pair.wire.bytes());
     }
 }
 

@@ -69,6 +69,8 @@ struct ServiceStatus {
 struct LinkStatus {
     /// How long it takes until what was changed elsewhere is shown here.
     lag: LagStatus,
+    /// What it knows of each replica that announces there, from the digests it heard.
+    publishers: BTreeMap<String, choreography::anti_entropy::LinkStatus>,
 }
 
 #[derive(Debug, Serialize)]
@@ -147,7 +149,8 @@ async fn look(watched: &Watched) -> Result<Status, Problem> {
     let lags = watched.connection.lags().into_iter();
     let links = lags.map(|(subscription, lag)| {
         let now_ms = watched.now_ms();
-        (subscription.to_string(), LinkStatus { lag: LagStatus::of(&lag, now_ms) })
+        let publishers = publishers_of(watched, &subscription);
+        (subscription.to_string(), LinkStatus { lag: LagStatus::of(&lag, now_ms), publishers })
     });
     Ok(Status {
         version: env!("CARGO_PKG_VERSION"),
@@ -157,6 +160,16 @@ async fn look(watched: &Watched) -> Result<Status, Problem> {
         services,
         queue,
     })
+}
+
+/// What a link heard of those that announce.
+fn publishers_of(
+    watched: &Watched,
+    subscription: &Subscription,
+) -> BTreeMap<String, choreography::anti_entropy::LinkStatus> {
+    let service = watched.services.iter().find(|service| service.name() == subscription.service());
+    let heard = service.and_then(|service| service.heard().all().remove(subscription.topic().as_str()));
+    heard.unwrap_or_default().into_iter().map(|(replica, status)| (replica.to_string(), status)).collect()
 }
 
 /// A queue that does not answer is told, and hides nothing of the services.

@@ -9,7 +9,7 @@ use crate::hostile::{self, Failing};
 use crate::node::{self, NodeError, Service};
 use crate::plain_counter::PlainCounter;
 use choreography::Pace;
-use choreography::anti_entropy::wants_topic;
+use choreography::anti_entropy::{is_wants_topic, wants_topic};
 use choreography::kept::{self, StoreDeadLetters};
 use comments::siblings::{CommentFact, ReplyTallyFact};
 use consumer::audit::{Audit, AuditedDeadLetters, Ledger, LedgerError};
@@ -271,7 +271,9 @@ impl Wiring {
             for link in service.links(&publisher)?.into_iter().chain(anti_entropy.links()?) {
                 let subscription = Subscription::new(link.topic, service.name(), &self.args.sites.site)?;
                 let receiver = receiver(&subscription)?;
-                self.connection.measures(subscription.clone(), link.lag);
+                if !is_wants_topic(subscription.topic()) {
+                    self.connection.measures(subscription.clone(), link.lag);
+                }
                 let link = Hearing {
                     store: service.store().clone(),
                     receiver,

@@ -28,9 +28,17 @@ const FACT: &str = "fact";
 /// The most bytes that a packed message may have once it is inflated: sixteen of the largest envelopes.
 const INFLATED_BYTES_MAX: u64 = 4 << 20;
 
+/// With which topics of wants begin.
+const WANTS: &str = "wants.";
+
 /// The topic on which those who hear `topic` say what they lack.
 pub fn wants_topic(topic: &str) -> Result<Topic, NameError> {
-    Topic::new(&format!("wants.{topic}"))
+    Topic::new(&format!("{WANTS}{topic}"))
+}
+
+/// Whether a topic is one of wants: nothing is merged from it.
+pub fn is_wants_topic(topic: &Topic) -> bool {
+    topic.as_str().starts_with(WANTS)
 }
 
 /// A range cut into pieces, with the sums of each.
