@@ -87,3 +87,38 @@ impl From<Tally> for TallyView {
         Self { epoch, added: tally.added, removed: tally.removed }
     }
 }
+
+/// A count, and the evidence for it.
+///
+/// The count is the sum of its tallies. Each is written by one replica, in the transaction in which an element comes or
+/// leaves; so the count is exact as of the moment at which every writer had just the tallies that are here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CountProof {
+    /// The replica that answers.
+    pub replica: String,
+    /// The count, with the tallies that it is the sum of, and their epochs.
+    pub count: Count,
+    /// The fingerprint of these tallies: their number, and 128 bits in hexadecimal. The same at every replica of the
+    /// deployment that has the same.
+    pub digest: String,
+    /// When the count was exact, as far as this replica knows: the least of its writers'; null where one of them never
+    /// told that all of its tallies are here.
+    pub exact_as_of: Option<String>,
+    /// Who writes the tallies, and who else was heard lately.
+    pub writers: Vec<WriterView>,
+}
+
+/// A replica that writes tallies, as far as it was heard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct WriterView {
+    /// Its id.
+    pub replica: String,
+    /// Whether it is the replica that answers.
+    pub answers: bool,
+    /// Whether all of its rows were here, and no others, when that was compared last.
+    pub equal: bool,
+    /// When all that it had was here, by its clock; null if that was never told.
+    pub exact_as_of: Option<String>,
+    /// Since when a change of this group waits here to be announced; null where none does.
+    pub unannounced_since: Option<String>,
+}

@@ -5,6 +5,7 @@
 //! - [`Link`]: a subscription, one line in a service: this topic into that row kind.
 //! - [`anti_entropy`]: what was lost on the way is found out, and announced again.
 //! - [`Lag`]: how long it takes until what was changed elsewhere is shown here, counted per link.
+//! - [`proof`]: what a count is the sum of, and as of when that is exact.
 //! - [`signing_keys`]: announced keys are rows; only those that the root key signed are believed.
 //! - [`kept`]: what could not be understood, whole, with the reason, in the subscriber's own store.
 //!
@@ -16,6 +17,7 @@ pub mod kept;
 mod lag;
 mod link;
 mod merge;
+pub mod proof;
 mod relay;
 pub mod signing_keys;
 

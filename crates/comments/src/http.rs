@@ -8,11 +8,12 @@ use crate::rows;
 use crate::write::{self, NewComment};
 use api::openapi::{ReadProblems, WriteProblems};
 use api::text::check_comment;
-use api::views::Count;
+use api::views::{Count, CountProof};
 use api::{Caller, Cursor, IdempotencyKey, Json, Keys, NoQuery, PageQuery, Path, Problem, Query};
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
-use messages::{CommentId, Group, ParagraphId, PartId, UserId};
+use choreography::proof::{self, Told};
+use messages::{CommentId, Fact, Group, ParagraphId, PartId, TallyFact, UserId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::{Abort, Reader, View};
@@ -33,6 +34,7 @@ pub(crate) fn router() -> OpenApiRouter<Comments> {
     OpenApiRouter::new()
         .routes(routes!(post, list))
         .routes(routes!(counts))
+        .routes(routes!(prove))
         .routes(routes!(show_comment, edit, delete))
         .routes(routes!(replies))
         .routes(routes!(thread::thread))
@@ -233,6 +235,22 @@ async fn counts(
     let reader = comments.store.reader()?;
     let paragraphs = read::paragraph_counts(&reader, part).await?;
     Ok(Json(PartCounts { part: read::count(&reader, Group::Part(part)).await?, paragraphs }))
+}
+
+/// The evidence for the count of a part: its tallies with their epochs, their fingerprint, and as of when it is exact.
+#[utoipa::path(
+    get, path = "/v1/parts/{part}/comment-counts/proof", tag = "comments",
+    params(("part" = String, Path)),
+    responses((status = 200, body = CountProof), ReadProblems)
+)]
+async fn prove(
+    State(comments): State<Comments>,
+    Path(part): Path<PartId>,
+    Query(NoQuery {}): Query<NoQuery>,
+) -> Result<Json<CountProof>, Problem> {
+    let of = (TallyFact::TOPIC, Told::AndWritten);
+    let proof = proof::prove::<rows::TallyRow>(&comments.store, &comments.heard, of, Group::Part(part));
+    Ok(Json(proof.await?))
 }
 
 /// Shows a comment.

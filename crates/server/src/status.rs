@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::timeout;
 
+mod counting;
 mod lag;
 
 pub(crate) use lag::{LagStatus, Window};
@@ -63,6 +64,9 @@ struct ServiceStatus {
     kept: u64,
     /// No more writes are taken; a restart is needed.
     stopped: bool,
+    /// Who counts what is counted here, and whether something is counted again.
+    #[serde(flatten)]
+    counting: counting::CountingStatus,
 }
 
 #[derive(Debug, Serialize)]
@@ -137,7 +141,9 @@ async fn look(watched: &Watched) -> Result<Status, Problem> {
         let kept = kept::depth(service.store()).await?;
         let replica = service.store().identity().replica.to_string();
         let stopped = service.store().stopped().is_some();
-        services.insert(service.name(), ServiceStatus { replica, outbox, outbox_more, kept, stopped });
+        let counting = counting::look(service.store()).await?;
+        let status = ServiceStatus { replica, outbox, outbox_more, kept, stopped, counting };
+        services.insert(service.name(), status);
     }
     let queue = look_at_queue(&watched.connection).await;
     let announced = services.values().all(|service| service.outbox == 0 && !service.outbox_more);

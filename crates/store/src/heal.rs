@@ -113,6 +113,8 @@ pub enum Step {
 /// Who a replica has become.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Adopted {
+    /// It has met its own future, or was told that it was restored.
+    pub lost_data: bool,
     /// The id that it has taken, where it has.
     pub renewed: Option<ReplicaId>,
     /// Whose tallies it writes in a new epoch: they are counted again.
@@ -204,7 +206,8 @@ fn heal(view: &mut View<'_>, fresh: ReplicaId) -> Result<Adopted, ViewError> {
     let by_me = |view: &View<'_>, owner| view.owned().epoch_of(owner).is_some_and(|epoch| epoch.owner == me);
     // Whatever this id wrote may be forgotten here, its tallies and its stamps: it must not be used further.
     lost |= alarm.ahead.iter().any(|owner| by_me(view, *owner));
-    if lost || healed.disowned.contains(&me) {
+    let becomes_another = lost || healed.disowned.contains(&me);
+    if becomes_another {
         if view.owned().iter().count() < OWNED_TALLIES_MAX {
             view.renew(fresh)?;
             healed.renewed = Some(fresh);
@@ -212,9 +215,10 @@ fn heal(view: &mut View<'_>, fresh: ReplicaId) -> Result<Adopted, ViewError> {
             tracing::error!("{OWNED_TALLIES_MAX} tallies are written here: this replica keeps its id");
         }
     }
+    // All that it writes is written in its new name, so whoever asks for the writer of a tally finds one that lives.
     let again: Vec<_> = view.owned().iter().map(|(owner, _)| owner).filter(|owner| *owner != fresh).collect();
     for replica in again {
-        if !lost && !alarm.ahead.contains(&replica) {
+        if !becomes_another && !alarm.ahead.contains(&replica) {
             continue;
         }
         match view.next_generation(replica)? {
@@ -227,6 +231,7 @@ fn heal(view: &mut View<'_>, fresh: ReplicaId) -> Result<Adopted, ViewError> {
             }
         }
     }
+    healed.lost_data = lost || alarm.ahead.iter().any(|owner| healed.adopted.contains_key(owner));
     Recount::add(view, healed.adopted.keys().copied())?;
     Ok(healed)
 }

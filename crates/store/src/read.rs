@@ -3,6 +3,7 @@
 use crate::engine::{Lookup, Pair, Scan, Snapshot};
 use crate::error::StoreError;
 use crate::key::{self, Row};
+use crate::outbox;
 use crate::view;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -45,6 +46,12 @@ impl Reader {
             .zip(found)
             .map(|(key, bytes)| bytes.map(|bytes| view::decode::<R>(key, &bytes)).transpose())
             .collect()
+    }
+
+    /// Since when a row waits to be announced on `topic`, in milliseconds since the Unix epoch, if it does.
+    pub async fn marked_since<R: Row>(&self, topic: &str, key: &R::Key) -> Result<Option<u64>, StoreError> {
+        let mark = self.bytes(&outbox::mark_key(topic, &key::of::<R>(key))).await?;
+        Ok(mark.and_then(|bytes| outbox::parse_value(&bytes)).map(|(_, since_ms)| since_ms))
     }
 
     /// A range of keys and bytes.

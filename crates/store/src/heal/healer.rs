@@ -75,7 +75,7 @@ impl Healer {
                 "another replica has adopted the tallies of this one: they are written there now"
             );
         }
-        if !healed.adopted.is_empty() {
+        if healed.lost_data {
             metrics::counter!("antiphon_lost_data_total", "service" => service.clone()).increment(1);
             let replicas: Vec<_> = healed.adopted.keys().map(ToString::to_string).collect();
             tracing::error!(

@@ -4,20 +4,26 @@ use super::{change, fingerprint, user};
 use crate::Stories;
 use crate::edit::{Edit, check_paragraphs};
 use crate::read_part::{self, PartView};
+use crate::rows::CommentTallyRow;
 use crate::write::{self, NewPart};
-use api::openapi::WriteProblems;
+use api::openapi::{ReadProblems, WriteProblems};
 use api::text::{check_paragraph, check_title};
+use api::views::CountProof;
 use api::{Caller, IdempotencyKey, Json, NoQuery, Path, Problem, Query};
 use axum::extract::State;
 use axum::http::StatusCode;
-use messages::{ParagraphId, PartId, StoryId};
+use choreography::proof::{self, Told};
+use messages::{Fact, Group, ParagraphId, PartId, StoryId, TallyFact};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) fn router() -> OpenApiRouter<Stories> {
-    OpenApiRouter::new().routes(routes!(create_part)).routes(routes!(show_part, edit_part, delete_part))
+    OpenApiRouter::new()
+        .routes(routes!(create_part))
+        .routes(routes!(show_part, edit_part, delete_part))
+        .routes(routes!(prove_comments))
 }
 
 /// The part to publish.
@@ -179,4 +185,21 @@ async fn delete_part(
     let by = user(&caller);
     change(&stories, move |view| write::delete_part(view, part, by)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The evidence for the count of a part's comments that is shown here: the tallies that Comments announced, with their
+/// epochs, their fingerprint, and as of when it is exact.
+#[utoipa::path(
+    get, path = "/v1/parts/{part}/comment-count/proof", tag = "stories",
+    params(("part" = String, Path)),
+    responses((status = 200, body = CountProof), ReadProblems)
+)]
+async fn prove_comments(
+    State(stories): State<Stories>,
+    Path(part): Path<PartId>,
+    Query(NoQuery {}): Query<NoQuery>,
+) -> Result<Json<CountProof>, Problem> {
+    let of = (TallyFact::TOPIC, Told::Only);
+    let proof = proof::prove::<CommentTallyRow>(&stories.store, &stories.heard, of, Group::Part(part));
+    Ok(Json(proof.await?))
 }
