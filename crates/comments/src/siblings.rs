@@ -48,3 +48,43 @@ impl Fact for ReplyTallyFact {
 pub(crate) fn hear_comment(view: &mut View<'_>, id: &CommentId, state: Comment) -> Result<bool, ViewError> {
     Ok(write::join_rows(view, *id, state)?.grew)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lattice::{Epoch, ReplicaId};
+    use messages::{DeltaGroup, Group, delta_group};
+    use serde_json::{Value, json};
+
+    fn announced<F: Fact>(group: &DeltaGroup<F>) -> Value {
+        let data = delta_group::encode::<F>(group).unwrap();
+        let read = delta_group::decode::<F>(&data).unwrap();
+        assert!(read.refused.is_empty() && read.group == *group, "{data}");
+        json!({ "topic": F::TOPIC, "type": F::TYPE, "data": data })
+    }
+
+    /// The bytes that the first version with siblings sent. The states are those of the rows' own golden file.
+    #[test]
+    fn golden_bytes() {
+        let states: Vec<Comment> =
+            serde_json::from_str(include_str!("../tests/golden/comments.json")).unwrap();
+        let comments: DeltaGroup<CommentFact> =
+            (1..).zip(states).map(|(n, comment)| (CommentId::from_bytes([n; 16]), comment)).collect();
+        let replica = ReplicaId::from_u128(7);
+        let key = TallyKey { group: Group::Replies(CommentId::from_bytes([1; 16])), replica };
+        let tally = Tally { epoch: Epoch { generation: 0, owner: replica }, added: 3, removed: 1 };
+        let all = [announced::<CommentFact>(&comments), announced::<ReplyTallyFact>(&[(key, tally)].into())];
+        let written = serde_json::to_string_pretty(&all).unwrap() + "\n";
+        assert_eq!(written, include_str!("../tests/golden/siblings.json"));
+    }
+
+    #[test]
+    fn a_tally_is_announced_on_one_topic_and_what_only_siblings_hear_on_the_muted_ones() {
+        use crate::rows::CommentRow;
+        use store::Counted as _;
+        let replies = CommentRow::announced_on(&Group::Replies(CommentId::default())).unwrap();
+        assert!(TOPICS.contains(&replies));
+        let public = CommentRow::announced_on(&Group::Part(messages::PartId::default())).unwrap();
+        assert!(!TOPICS.contains(&public));
+    }
+}

@@ -147,3 +147,43 @@ pub(crate) fn hear_tally(
     let heard = store::hear_tally::<VoteRow>(view, &key.0, key.1, tally)?;
     Ok(matches!(heard, Heard::News | Heard::Replaced))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lattice::Epoch;
+    use messages::{DeltaGroup, delta_group};
+    use serde_json::{Value, json};
+
+    fn announced<F: Fact>(states: Vec<F::State>, key: impl Fn(u8) -> F::Key) -> Value {
+        let group: DeltaGroup<F> = (1..).zip(states).map(|(n, state)| (key(n), state)).collect();
+        let data = delta_group::encode::<F>(&group).unwrap();
+        let read = delta_group::decode::<F>(&data).unwrap();
+        assert!(read.refused.is_empty() && read.group == group, "{data}");
+        json!({ "topic": F::TOPIC, "type": F::TYPE, "data": data })
+    }
+
+    fn states<S: serde::de::DeserializeOwned>(golden: &str) -> Vec<S> {
+        serde_json::from_str(golden).unwrap()
+    }
+
+    /// The bytes that the first version with siblings sent. The states are those of the rows' own golden files.
+    #[test]
+    fn golden_bytes() {
+        let part = |n| PartId::from_bytes([n; 16]);
+        let story = |n| StoryId::from_bytes([n; 16]);
+        let replica = ReplicaId::from_u128(7);
+        let tally = Tally { epoch: Epoch { generation: 0, owner: replica }, added: 3, removed: 1 };
+        let vote = |n| Both(part(n), UserId::from_bytes([0xee; 16]));
+        let all = [
+            announced::<StoryFact>(states(include_str!("../tests/golden/stories.json")), story),
+            announced::<StoryPartFact>(states(include_str!("../tests/golden/parts.json")), part),
+            announced::<VoteFact>(states(include_str!("../tests/golden/votes.json")), vote),
+            announced::<VoteTallyFact>(vec![tally], |n| Both(VoteGroup(part(n)), replica)),
+            announced::<ReadsFact>(vec![tally], |n| Both(part(n), replica)),
+            announced::<PartsOrderFact>(states(include_str!("../tests/golden/parts_orders.json")), story),
+        ];
+        let written = serde_json::to_string_pretty(&all).unwrap() + "\n";
+        assert_eq!(written, include_str!("../tests/golden/siblings.json"));
+    }
+}

@@ -42,3 +42,31 @@ impl Fact for ShelfFact {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use messages::{DeltaGroup, delta_group};
+    use serde_json::{Value, json};
+
+    fn announced<F: Fact<Key = UserId>>(states: &str) -> Value {
+        let states: Vec<F::State> = serde_json::from_str(states).unwrap();
+        let group: DeltaGroup<F> =
+            (1..).zip(states).map(|(n, state)| (UserId::from_bytes([n; 16]), state)).collect();
+        let data = delta_group::encode::<F>(&group).unwrap();
+        let read = delta_group::decode::<F>(&data).unwrap();
+        assert!(read.refused.is_empty() && read.group == group, "{data}");
+        json!({ "topic": F::TOPIC, "type": F::TYPE, "data": data })
+    }
+
+    /// The bytes that the first version with siblings sent. The states are those of the rows' own golden files.
+    #[test]
+    fn golden_bytes() {
+        let all = [
+            announced::<AccountFact>(include_str!("../tests/golden/accounts.json")),
+            announced::<ShelfFact>(include_str!("../tests/golden/shelves.json")),
+        ];
+        let written = serde_json::to_string_pretty(&all).unwrap() + "\n";
+        assert_eq!(written, include_str!("../tests/golden/siblings.json"));
+    }
+}
