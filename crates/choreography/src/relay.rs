@@ -7,8 +7,9 @@
 use consumer::Chain;
 use messages::{Fact, delta_group};
 use queue::{BoxFuture, Envelope, EnvelopeData, Message, NameError, PublishError, Publisher, Topic};
+use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -58,12 +59,21 @@ pub struct Round {
     pub rows: usize,
 }
 
-/// A marked row, ready to be sent.
+/// A marked row, ready to be sent, or a piece of one that is too large for a message.
 struct Outgoing {
     mark: Mark,
     key: String,
     state: Value,
     bytes: usize,
+}
+
+impl Outgoing {
+    fn new(mark: Mark, key: String, state: &impl Serialize) -> Result<Self, StoreError> {
+        let state =
+            serde_json::to_value(state).map_err(|error| StoreError::Engine(error.to_string().into()))?;
+        let bytes = key.len() + state.to_string().len();
+        Ok(Self { mark, key, state, bytes })
+    }
 }
 
 /// A kind of row that is announced.
@@ -114,13 +124,19 @@ where
                 }
             }
             let states = reader.get_many::<R>(&keys).await?;
-            let outgoing = kept.into_iter().zip(keys).zip(states).map(|((mark, key), state)| {
-                let state = serde_json::to_value(state.unwrap_or_default())
-                    .map_err(|error| StoreError::Engine(error.to_string().into()))?;
-                let (key, bytes) = (key.to_string(), state.to_string().len());
-                Ok(Outgoing { mark, bytes: key.len() + bytes, key, state })
-            });
-            outgoing.collect()
+            let mut outgoing = Vec::new();
+            for ((mark, key), state) in kept.into_iter().zip(keys).zip(states) {
+                let (key, state) = (key.to_string(), state.unwrap_or_default());
+                let whole = Outgoing::new(mark.clone(), key.clone(), &state)?;
+                if whole.bytes <= bundle::MESSAGE_BYTES_MAX {
+                    outgoing.push(whole);
+                    continue;
+                }
+                for piece in F::pieces(state) {
+                    outgoing.push(Outgoing::new(mark.clone(), key.clone(), &piece)?);
+                }
+            }
+            Ok(outgoing)
         })
     }
 }
@@ -219,7 +235,8 @@ impl Relay {
             return Ok(());
         }
         let outgoing = route.read(&self.store.reader()?, marks).await?;
-        let (mut sent, mut refusals, mut messages) = (Vec::new(), Vec::new(), 0);
+        let (mut sent, mut held, mut refusals, mut messages) =
+            (BTreeMap::new(), BTreeSet::new(), Vec::new(), 0);
         let mut bundles = bundle::of(outgoing);
         // Every turn halves what was too large, so the turns are few.
         while !bundles.is_empty() {
@@ -231,19 +248,24 @@ impl Relay {
                 match answer {
                     Ok(()) => {
                         round.messages += 1;
-                        sent.extend(bundle.into_iter().map(|outgoing| outgoing.mark));
+                        sent.extend(bundle.into_iter().map(|one| (one.mark.row.clone(), one.mark)));
                     }
                     Err(PublishError::TooLarge { .. }) if bundle.len() > 1 => {
                         messages -= 1;
                         smaller.extend(bundle::halves(bundle));
                     }
-                    Err(refusal) => refusals.push(refusal),
+                    Err(refusal) => {
+                        held.extend(bundle.into_iter().map(|one| one.mark.row));
+                        refusals.push(refusal);
+                    }
                 }
             }
             bundles = smaller;
         }
+        // Of a row in pieces all have to be sent.
+        sent.retain(|row, _| !held.contains(row));
         round.rows += sent.len();
-        self.clear(route, sent).await?;
+        self.clear(route, sent.into_values().collect()).await?;
         let failed = refusals.len();
         match refusals.into_iter().next() {
             Some(source) => {

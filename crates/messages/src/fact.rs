@@ -24,4 +24,11 @@ pub trait Fact: Debug + Send + Sync + 'static {
 
     /// The newest stamp in a state, so that the receiver's clock goes on above it.
     fn newest_stamp(state: &Self::State) -> Option<Stamp>;
+
+    /// Smaller states whose join this one is: asked for where a state is too large for a message. In whatever order they
+    /// are joined, and however many are lost and sent again, the row comes to be the same; until all are there a reader
+    /// may see a part of it. A kind whose states are always small leaves it as it is.
+    fn pieces(state: Self::State) -> Vec<Self::State> {
+        vec![state]
+    }
 }

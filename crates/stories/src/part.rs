@@ -1,6 +1,7 @@
 //! The state of a part.
 
 use crate::paragraph::{self, Paragraph};
+use crate::parts_order::PIECE_ITEMS_MAX;
 use crate::{first, order, rows};
 use api::Problem;
 use lattice::{Arrangement, Lattice, Life, Lww, Map, Min, Stamp};
@@ -126,6 +127,27 @@ impl Part {
         };
         let paragraphs = self.paragraphs.iter().map(of).max().flatten();
         created.max(self.title.stamp()).max(paragraphs)
+    }
+
+    /// Smaller states whose join this one is: the paragraphs by the bytes of their JSON, the order by its items, and the
+    /// rest in one.
+    pub(crate) fn pieces(self, bytes_max: usize) -> Vec<Self> {
+        let Self { created, title, paragraphs, order, edits, life, unknown } = self;
+        let mut pieces = vec![Self { created, title, edits, life, unknown, ..Self::default() }];
+        let (mut some, mut bytes) = (Map::default(), 0);
+        for (id, paragraph) in paragraphs {
+            // What cannot be written as JSON cannot be sent at all, in pieces or whole: the sender tells it.
+            bytes += serde_json::to_vec(&paragraph).map_or(bytes_max, |json| json.len());
+            some.join_entry(id, paragraph);
+            if bytes >= bytes_max {
+                pieces.push(Self { paragraphs: std::mem::take(&mut some), ..Self::default() });
+                bytes = 0;
+            }
+        }
+        pieces.push(Self { paragraphs: some, ..Self::default() });
+        let orders = order.pieces(PIECE_ITEMS_MAX).into_iter();
+        pieces.extend(orders.map(|order| Self { order, ..Self::default() }));
+        pieces
     }
 
     /// What others are told of it.
@@ -305,6 +327,30 @@ mod tests {
             ["It stopped.", "It rained."]
         );
         assert_eq!(part.newest_stamp(), Some(stamp(6)), "what is minted next is above the move");
+    }
+
+    #[test]
+    fn the_join_of_the_pieces_is_the_part_in_any_order() {
+        let long = |n: u8| "It rained. ".repeat(usize::from(n) * 40);
+        let mut whole = published().joined(moved());
+        for n in 1..60 {
+            let text = Lww::new(stamp(9), long(n));
+            whole.join(with(n, Paragraph { text, ..Paragraph::default() }));
+        }
+        whole.join(with(7, Paragraph::removed()));
+        whole.join(Part { edits: Map::of("6".repeat(32), Min::of("7".repeat(32))), ..Part::default() });
+        for state in values().into_iter().chain([whole.clone()]) {
+            for bytes_max in [0, 5_000, 1_000_000] {
+                let mut pieces = state.clone().pieces(bytes_max);
+                assert_eq!(pieces.iter().cloned().fold(Part::default(), Lattice::joined), state);
+                pieces.reverse();
+                assert_eq!(pieces.into_iter().fold(Part::default(), Lattice::joined), state);
+            }
+        }
+        let largest =
+            whole.clone().pieces(50_000).iter().map(|one| serde_json::to_vec(one).unwrap().len()).max();
+        assert!(largest.unwrap() < 50_000 + 30_000, "{largest:?}");
+        assert!(serde_json::to_vec(&whole).unwrap().len() > 500_000);
     }
 
     /// The bytes that the first version wrote, then `edits` and `order`, which came later.

@@ -4,6 +4,9 @@ use lattice::{Arrangement, Lattice};
 use messages::{PartId, Unknown, is_bottom};
 use serde::{Deserialize, Serialize};
 
+/// The most items in a piece of an order that is too large for a message: an item takes at most some 200 bytes.
+pub(crate) const PIECE_ITEMS_MAX: usize = 800;
+
 /// In which order the parts of a story are read. A row of its own beside the story's: whoever lists a hundred stories
 /// reads a hundred titles, and not the order of all their parts.
 ///
@@ -25,6 +28,14 @@ impl PartsOrder {
     /// This order alone: a delta.
     pub(crate) fn of(parts: Arrangement<PartId>) -> Self {
         Self { parts, ..Self::default() }
+    }
+
+    /// Smaller orders whose join this one is, each small enough for a message.
+    pub(crate) fn pieces(self) -> Vec<Self> {
+        let Self { parts, unknown } = self;
+        let mut pieces: Vec<_> = parts.pieces(PIECE_ITEMS_MAX).into_iter().map(Self::of).collect();
+        pieces.push(Self { unknown, ..Self::default() });
+        pieces
     }
 
     /// Whether a part never had a slot.

@@ -28,6 +28,10 @@ pub const TOPICS: [&str; 6] = [
     PartsOrderFact::TOPIC,
 ];
 
+/// About so many bytes of paragraphs go into a piece of a part that is too large for a message: one paragraph more may
+/// go in, which is at most another 80 KB.
+const PIECE_BYTES_MAX: usize = queue::ENVELOPE_BYTES_MAX / 2;
+
 /// [`Story`]s by id.
 #[derive(Debug)]
 pub struct StoryFact;
@@ -55,6 +59,10 @@ impl Fact for StoryPartFact {
 
     fn newest_stamp(state: &Part) -> Option<Stamp> {
         state.newest_stamp()
+    }
+
+    fn pieces(state: Part) -> Vec<Part> {
+        state.pieces(PIECE_BYTES_MAX)
     }
 }
 
@@ -115,6 +123,10 @@ impl Fact for PartsOrderFact {
 
     fn newest_stamp(state: &PartsOrder) -> Option<Stamp> {
         state.parts.newest_stamp()
+    }
+
+    fn pieces(state: PartsOrder) -> Vec<PartsOrder> {
+        state.pieces()
     }
 }
 

@@ -165,6 +165,19 @@ impl<K: Clone + Ord> Arrangement<K> {
         self.places.iter().filter_map(|(_, register)| register.stamp()).max()
     }
 
+    /// States of at most so many items each, whose join this one is: for whoever has to send it in messages of bounded
+    /// size. While some are missing, items may be missing or stand elsewhere.
+    pub fn pieces(&self, items_max: usize) -> Vec<Self> {
+        let slots = self.slots.pieces(items_max).into_iter();
+        let mut pieces: Vec<_> = slots.map(|slots| Self { slots, places: Map::default() }).collect();
+        let places: Vec<_> = self.places.iter().collect();
+        for some in places.chunks(items_max.max(1)) {
+            let places = some.iter().map(|(key, register)| ((*key).clone(), (*register).clone())).collect();
+            pieces.push(Self { slots: Sequence::default(), places });
+        }
+        pieces
+    }
+
     /// The items in their order.
     pub fn iter(&self) -> impl Iterator<Item = &K> {
         self.shown().map(|(_, key, _)| key)

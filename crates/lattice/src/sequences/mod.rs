@@ -16,6 +16,7 @@ mod integrate;
 mod leaves;
 mod merge;
 mod packed;
+mod pieces;
 mod sequence;
 mod siblings;
 mod span;

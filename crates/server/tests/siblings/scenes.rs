@@ -186,3 +186,23 @@ async fn answers_before_what_they_answer_and_back() {
         }
     }
 }
+
+/// A part may be larger than a message: then it travels in pieces.
+#[tokio::test(start_paused = true)]
+async fn a_part_larger_than_a_message_arrives_whole() {
+    for seed in 0..2 {
+        let (mut world, orla, finn, story, _) = begun(seed).await;
+        let paragraphs: Vec<_> = (0..45).map(|n| format!("{n} {}", "It rained. ".repeat(1_700))).collect();
+        let body = json!({ "title": "Rain", "paragraphs": paragraphs });
+        assert!(body.to_string().len() > 3 * queue::ENVELOPE_BYTES_MAX);
+        let path = format!("/v1/stories/{story}/parts");
+        let part = text(&world.a.ok(&orla.token, "rain", "POST", &path, body).await["id"]);
+        world.settle().await;
+        world.expect_equal().await;
+        expect_exact(&world, &part, &[&orla, &finn]).await;
+        let shown = world.b.get(&format!("/v1/parts/{part}")).await;
+        let texts: Vec<_> =
+            shown["paragraphs"].as_array().unwrap().iter().map(|one| text(&one["text"])).collect();
+        assert_eq!(texts, paragraphs);
+    }
+}
