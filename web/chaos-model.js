@@ -106,3 +106,26 @@ const NAMES = { "plain-counter": "the “+1” counter" };
 export function linkName({ topic, service }) {
   return `${topic.replaceAll("-", " ")} → ${NAMES[service] ?? titled(service)}`;
 }
+
+/** Whether both ends of a link have the same rows, in words; "–" where nobody compared. */
+export function sameRows({ same, differing_ranges: ranges }) {
+  if (same === null || same === undefined) return "–";
+  if (same) return "the same";
+  return ranges === 0 ? "differ" : `${grouped(ranges)} ${ranges === 1 ? "range differs" : "ranges differ"}`;
+}
+
+/** What anti-entropy did, as rows of a table. */
+export function repairs({ digests, wants, rows, bytes }) {
+  return [
+    ["digests: “this is what I have”", grouped(digests)],
+    ["wants: “this is what I lack”", grouped(wants)],
+    ["rows announced again", grouped(rows)],
+    ["sent for all of that", size(bytes)],
+  ];
+}
+
+/** 512 → "512 B", 131072 → "131 kB". */
+export function size(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  return bytes < 1_000_000 ? `${Math.round(bytes / 1000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { drift, FAULTS, faultsOn, grouped, joinHistory, lag, linkName, percent, scored, verdict } from "./chaos-model.js";
+import { drift, FAULTS, faultsOn, grouped, joinHistory, lag, linkName, percent, repairs, sameRows, scored, size, verdict } from "./chaos-model.js";
 
 const calm = Object.fromEntries(FAULTS.map(({ name }) => [name, 0]));
 const state = (other) => ({
@@ -62,4 +62,15 @@ test("it is healed when nothing is on its way and every count is exact, and not 
   assert.equal(verdict(state({ ...rests, quiet: true, exact_off: null })).mood, "healing");
   assert.equal(verdict(state({ ...rests, quiet: false, on_way: 2 })).text, "Healing: 2 messages are still on their way. “+1” is off by 3.");
   assert.equal(verdict(state({ quiet: true })).mood, "calm", "while people write it may be off again at once");
+});
+
+test("what repairs is told in words", () => {
+  assert.equal(sameRows({ same: null, differing_ranges: 0 }), "–");
+  assert.equal(sameRows({ same: true, differing_ranges: 0 }), "the same");
+  assert.equal(sameRows({ same: false, differing_ranges: 0 }), "differ");
+  assert.equal(sameRows({ same: false, differing_ranges: 1 }), "1 range differs");
+  assert.equal(sameRows({ same: false, differing_ranges: 1200 }), "1,200 ranges differ");
+  assert.deepEqual([0, 999, 131072, 6_100_000].map(size), ["0 B", "999 B", "131 kB", "6.1 MB"]);
+  const rows = repairs({ digests: 1234, wants: 5, rows: 6, bytes: 7 });
+  assert.deepEqual(rows.map(([, times]) => times), ["1,234", "5", "6", "7 B"]);
 });

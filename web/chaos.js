@@ -2,7 +2,7 @@
 
 import { call, Problem } from "./api.js";
 import { chart } from "./chaos-chart.js";
-import { drift, FAULTS, grouped, HABITS, joinHistory, lag, linkName, percent, scored, titled, verdict } from "./chaos-model.js";
+import { drift, FAULTS, grouped, HABITS, joinHistory, lag, linkName, percent, repairs, sameRows, scored, titled, verdict } from "./chaos-model.js";
 import { arrange, attribute, h, setText } from "./dom.js";
 import { tell } from "./notice.js";
 
@@ -167,6 +167,10 @@ function table(caption, heads, keyOf, cells) {
   };
 }
 
+const same = (link) => {
+  const text = sameRows(link);
+  return { text, state: text === "the same" ? "right" : null };
+};
 const judged = (text) => ({ text, state: text === "exact" ? "right" : text === "?" ? null : "wrong" });
 const plain = (text) => ({ text });
 
@@ -190,15 +194,22 @@ const partTable = table(
 );
 const linkTable = table(
   "Who hears what",
-  ["Link", "On the way", "Lag"],
+  ["Link", "On the way", "Lag", "Rows"],
   (link) => `${link.topic}/${link.service}`,
-  (link) => [plain(linkName(link)), plain(grouped(link.waiting)), plain(lag(link.lag_ms))],
+  (link) => [plain(linkName(link)), plain(grouped(link.waiting)), plain(lag(link.lag_ms)), same(link)],
 );
 const playedTable = table(
   "What the queue did so far",
   ["What the queue did", "Times"],
   ([name]) => name,
   ([name, times]) => [plain(name), plain(grouped(times))],
+);
+
+const repairTable = table(
+  "What anti-entropy did so far",
+  ["What was told", "Times"],
+  ([name]) => name,
+  ([name, times]) => [plain(name), plain(times)],
 );
 
 const PLAYED = [
@@ -221,6 +232,11 @@ function build() {
   place("sights").replaceChildren(
     panel("Part by part", partTable.element),
     panel("On the way", linkTable.element),
+    panel(
+      "What was lost is found",
+      h("p", { class: "quiet" }, "Services tell each other in digests what they have. Who lacks something wants it, and it is announced again: through the same bad queue."),
+      repairTable.element,
+    ),
     panel("Played so far", playedTable.element),
   );
 }
@@ -285,6 +301,7 @@ function show(state) {
   attribute(goOn, "hidden", state.habits.rate > 0);
   partTable.show(state.parts);
   linkTable.show(state.links);
+  repairTable.show(repairs(state.repair));
   playedTable.show(PLAYED.map(([name, words]) => [words, state.played[name]]));
 }
 

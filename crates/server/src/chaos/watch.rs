@@ -1,10 +1,11 @@
 //! The watch: reads every count and every list as a reader would, once a second, and keeps what it saw.
 
-use super::meter::Means;
+use super::meter::{Means, by_label};
 use super::people::client::{Ask, AskError, Client};
 use super::people::{Part, People};
 use super::platform::Platform;
-use super::slot::Condition;
+use super::slot::{Condition, Slot};
+use crate::node::Service;
 use futures_util::future::join_all;
 use metrics_exporter_prometheus::PrometheusHandle;
 use queue::{Depth, Subscription};
@@ -72,6 +73,43 @@ pub(super) struct LinkReading {
     /// From a row's change to its merge, the mean over what was merged lately.
     #[serde(skip_serializing_if = "Option::is_none")]
     lag_ms: Option<f64>,
+    /// Whether all who announce here had the same rows when that was compared last; none where nothing was.
+    same: Option<bool>,
+    /// Key ranges that are known to differ.
+    differing_ranges: usize,
+}
+
+/// What anti-entropy did since the start.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(super) struct RepairReading {
+    /// Messages that told what a publisher has.
+    digests: f64,
+    /// Messages that told what a subscriber lacks.
+    wants: f64,
+    /// Rows that were announced again.
+    rows: f64,
+    /// Bytes of digests and wants.
+    bytes: f64,
+}
+
+/// Before a topic's name: where its wants travel.
+const WANTS: &str = "wants.";
+
+impl RepairReading {
+    /// From the metrics of this process.
+    fn read(metrics: &str) -> Self {
+        let sum = |name, wants: bool| -> f64 {
+            let by_topic = by_label(metrics, name, "topic");
+            by_topic.iter().filter(|(topic, _)| topic.starts_with(WANTS) == wants).map(|(_, sum)| sum).sum()
+        };
+        let (messages, bytes) = ("antiphon_anti_entropy_messages_total", "antiphon_anti_entropy_bytes_total");
+        Self {
+            digests: sum(messages, false),
+            wants: sum(messages, true),
+            rows: by_label(metrics, "antiphon_anti_entropy_rows_total", "topic").values().sum(),
+            bytes: sum(bytes, false) + sum(bytes, true),
+        }
+    }
 }
 
 /// A service, as the page shows it.
@@ -96,6 +134,7 @@ pub(super) struct Look {
     quiet: bool,
     parts: Vec<PartReading>,
     links: Vec<LinkReading>,
+    repair: RepairReading,
 }
 
 #[derive(Debug, Default)]
@@ -154,14 +193,16 @@ impl Watch {
             ticks.tick().await;
             number += 1;
             self.metrics.run_upkeep();
-            let fresh = lags.of(&self.metrics.render(), "antiphon_merge_lag_seconds", "topic");
+            let metrics = self.metrics.render();
+            let fresh = lags.of(&metrics, "antiphon_merge_lag_seconds", "topic");
             lag_ms.extend(fresh.into_iter().map(|(topic, seconds)| (topic, seconds * 1000.0)));
             let sample = Sample {
                 number,
                 at_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
                 ..Sample::default()
             };
-            let look = self.look(sample, &mut known, &lag_ms).await;
+            let mut look = self.look(sample, &mut known, &lag_ms).await;
+            look.repair = RepairReading::read(&metrics);
             self.sight.note(look);
         }
     }
@@ -176,7 +217,6 @@ impl Watch {
         let people_rest = self.people.rest();
         let services = services(&self.platform);
         let depths = self.platform.depths().await;
-        let waiting = |depth: &Depth| depth.ready + depth.in_flight + depth.delayed;
         sample.on_way = depths.as_ref().map(|depths| depths.iter().map(|(_, depth)| waiting(depth)).sum());
         let all_run = services.iter().all(|service| service.condition == Condition::Running);
         sample.trouble = !all_run || !super::dials::FaultDials::of(&self.platform.dials.faults()).is_calm();
@@ -201,10 +241,29 @@ impl Watch {
             shown: parts.iter().map(|part| part.shown).sum(),
             plain: parts.iter().map(|part| part.plain).sum(),
             quiet: people_rest && all_run && idle && sample.on_way == Some(0),
-            links: depths.unwrap_or_default().into_iter().map(|link| reading(link, lag_ms)).collect(),
+            links: self.links(depths.unwrap_or_default(), lag_ms),
             parts,
             sample,
+            repair: RepairReading::default(),
         }
+    }
+
+    fn links(&self, depths: Vec<(Subscription, Depth)>, lag_ms: &BTreeMap<String, f64>) -> Vec<LinkReading> {
+        let reading = |(subscription, depth): (Subscription, Depth)| {
+            let topic = subscription.topic().to_string();
+            let service = self.platform.slot(subscription.service()).and_then(Slot::service);
+            let (same, differing_ranges) = service.map_or((None, 0), |service| compared(&service, &topic));
+            LinkReading {
+                lag_ms: lag_ms.get(&topic).copied(),
+                service: subscription.service().to_owned(),
+                waiting: waiting(&depth),
+                dead: depth.dead,
+                same,
+                differing_ranges,
+                topic,
+            }
+        };
+        depths.into_iter().map(reading).collect()
     }
 
     /// Reads a part and its list, at about the same time.
@@ -232,9 +291,14 @@ impl Watch {
     }
 }
 
+/// Messages that are not settled.
+fn waiting(depth: &Depth) -> u64 {
+    depth.ready + depth.in_flight + depth.delayed
+}
+
 /// How every service is now.
 pub(super) fn services(platform: &Platform) -> Vec<ServiceReading> {
-    let reading = |slot: &super::slot::Slot| ServiceReading {
+    let reading = |slot: &Slot| ServiceReading {
         name: slot.name().name(),
         condition: slot.condition(),
         outbox: slot.service().map(|service| service.store().outbox_depth().0),
@@ -243,15 +307,16 @@ pub(super) fn services(platform: &Platform) -> Vec<ServiceReading> {
     platform.slots.iter().map(reading).collect()
 }
 
-fn reading((subscription, depth): (Subscription, Depth), lag_ms: &BTreeMap<String, f64>) -> LinkReading {
-    let topic = subscription.topic().to_string();
-    LinkReading {
-        lag_ms: lag_ms.get(&topic).copied(),
-        service: subscription.service().to_owned(),
-        waiting: depth.ready + depth.in_flight + depth.delayed,
-        dead: depth.dead,
-        topic,
-    }
+/// What a service heard of those that announce on a topic: whether all have the same rows, and how many ranges differ.
+fn compared(service: &Service, topic: &str) -> (Option<bool>, usize) {
+    let heard = match service {
+        Service::Users(users) => users.heard(),
+        Service::Stories(stories) => stories.heard(),
+        Service::Comments(comments) => comments.heard(),
+    };
+    let publishers = heard.as_of(topic);
+    let same = publishers.iter().map(|publisher| publisher.status.equal).reduce(|all, one| all && one);
+    (same, publishers.iter().map(|publisher| publisher.status.differing_ranges).sum())
 }
 
 /// As the value of a query parameter.
@@ -276,6 +341,24 @@ mod tests {
             (HISTORY_MAX, 11, HISTORY_MAX as u64 + 10)
         );
         assert_eq!(sight.since(HISTORY_MAX as u64 + 8).1.len(), 2);
+    }
+
+    #[test]
+    fn what_repairs_is_read_from_the_metrics() {
+        let series = |what: &str, topic: &str, value: u64| {
+            format!("antiphon_anti_entropy_{what}_total{{topic=\"{topic}\"}} {value}\n")
+        };
+        let metrics = [
+            series("messages", "tallies", 3),
+            series("messages", "parts", 2),
+            series("messages", "wants.tallies", 4),
+            series("rows", "tallies", 7),
+            series("bytes", "tallies", 100),
+            series("bytes", "wants.tallies", 50),
+        ];
+        let read = RepairReading::read(&metrics.concat());
+        let RepairReading { digests, wants, rows, bytes } = read;
+        assert_eq!(format!("{digests} {wants} {rows} {bytes}"), "5 4 7 150");
     }
 
     #[test]
