@@ -14,16 +14,6 @@ pub(crate) fn browser() -> Option<PathBuf> {
 
 /// The page as the browser has it after its scripts have run.
 pub(crate) fn dom(browser: &Path, url: &str) -> String {
-    visit(browser, url, &["--dump-dom"])
-}
-
-/// A picture of the page, as it is then.
-pub(crate) fn picture(browser: &Path, url: &str, to: &Path, width: u16, height: u16) {
-    let (to, size) = (format!("--screenshot={}", to.display()), format!("--window-size={width},{height}"));
-    visit(browser, url, &["--hide-scrollbars", &size, &to]);
-}
-
-fn visit(browser: &Path, url: &str, more: &[&str]) -> String {
     let profile = tempfile::tempdir().unwrap();
     let flags = [
         "--headless",
@@ -35,9 +25,10 @@ fn visit(browser: &Path, url: &str, more: &[&str]) -> String {
         "--disable-component-update",
         "--disable-sync",
         "--virtual-time-budget=10000",
+        "--dump-dom",
     ];
     let mut command = Command::new(browser);
-    command.args(flags).args(more).arg(format!("--user-data-dir={}", profile.path().display())).arg(url);
+    command.args(flags).arg(format!("--user-data-dir={}", profile.path().display())).arg(url);
     let (output, text) = run(&mut command);
     assert!(output.status.success(), "{text}");
     String::from_utf8_lossy(&output.stdout).into_owned()
