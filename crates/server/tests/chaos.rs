@@ -83,7 +83,7 @@ fn whatever_is_turned_the_counts_meet_the_lists_again_and_plus_one_does_not() {
     let state = wait_until(&game, "people write", |state| posted(state) > 20);
     assert_eq!(state["trouble"], false, "nothing is broken at first: {state}");
 
-    put(&game, "/chaos/faults", faults(0.25, &[("drop", 0.0)]));
+    put(&game, "/chaos/faults", faults(0.25, &[]));
     put(&game, "/chaos/people", json!({ "rate": 60, "impatience": 0.2 }));
     wait_until(&game, "plus one drifts", |state| off_by(state, "plain_off") > 10);
     for (service, action) in [("stories", "kill"), ("comments", "kill"), ("users", "stop")] {
@@ -104,7 +104,9 @@ fn whatever_is_turned_the_counts_meet_the_lists_again_and_plus_one_does_not() {
     let healed = heal(&game);
     assert!(off_by(&healed, "plain_off") > 0, "plus one stays wrong: {healed}");
     let played = &healed["played"];
-    for what in ["duplicated", "reordered", "delayed", "acks_lost", "refused_before", "refused_after"] {
+    for what in
+        ["duplicated", "dropped", "reordered", "delayed", "acks_lost", "refused_before", "refused_after"]
+    {
         assert!(played[what].as_u64().unwrap() > 0, "{what}: {played}");
     }
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 1, "it plays in a folder of its own");
@@ -200,10 +202,10 @@ fn a_reader_breaks_it_on_the_page_and_heals_it() {
         "wait\t#verdict\tNothing is broken yet",
         "click\t.day:nth-child(1)",
         "wait\t#verdict\tDuplicates 20 %, Reordering 50 %",
-        "keys\t.dial-delay .toggle\tSpace",
-        "wait\t#verdict\tDelay 30 %",
-        "keys\t#dial-delay\tArrowRight,ArrowRight",
-        "wait\t#verdict\tDelay 40 %",
+        "keys\t.dial-drop .toggle\tSpace",
+        "wait\t#verdict\tLoss 30 %",
+        "keys\t#dial-drop\tArrowRight,ArrowRight",
+        "wait\t#verdict\tLoss 40 %",
         "wait\t.score-plain .score-number\toff by",
         "click\t[aria-label='Stop Stories']",
         "wait\t.score-exact\tStories is away",

@@ -11,6 +11,9 @@ pub(super) const PEOPLE_MAX: u16 = 200;
 /// Most deeds that they do in a second.
 pub(super) const RATE_MAX: f64 = 100.0;
 
+/// How often a service tells what it has, in seconds: more often than elsewhere, since somebody is watching.
+const DIGESTS_EVERY_S: u32 = 2;
+
 /// How to play.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ChaosArgs {
@@ -55,6 +58,7 @@ impl ChaosArgs {
         let mut words: Vec<OsString> =
             ["antiphon", "serve", "--empty", "--site", "main"].map(Into::into).into();
         words.extend(["--data".into(), data.into(), "--listen".into(), self.listen.to_string().into()]);
+        words.extend(["--anti-entropy".into(), DIGESTS_EVERY_S.to_string().into()]);
         words.extend(["--disk-free-min".into(), self.disk_free_min.to_string().into()]);
         let cli = Cli::try_parse_from(words)?;
         let served = match cli.command {
@@ -99,5 +103,6 @@ mod tests {
         let served = args.platform(Path::new("folder")).unwrap();
         assert!(served.empty && served.queue.is_none() && served.service.is_none());
         assert_eq!((served.data.as_path(), served.disk_free_min), (Path::new("folder"), 5));
+        assert_eq!(served.anti_entropy, DIGESTS_EVERY_S);
     }
 }

@@ -5,7 +5,7 @@ use super::platform::Ground;
 use crate::cli::ServiceName;
 use crate::node::{self, NodeError, Service};
 use crate::plain_counter;
-use crate::wiring::{Connection, Wiring};
+use crate::wiring::{Connection, Wiring, called};
 use api::Problem;
 use axum::Router;
 use axum::body::Body;
@@ -78,7 +78,8 @@ struct Live {
 struct Tasks {
     stop: watch::Sender<bool>,
     kill: watch::Sender<bool>,
-    wiring: JoinHandle<()>,
+    /// Announcing, merging and healing.
+    work: JoinHandle<()>,
 }
 
 impl Slot {
@@ -172,8 +173,12 @@ impl Slot {
             answering: Arc::default(),
             killed: kill.subscribe(),
         };
-        let wiring = tokio::spawn(wiring.run(stop.subscribe()));
-        Ok((live, Tasks { stop, kill, wiring }))
+        let healer = live.service.healer();
+        let (wiring, healer) = (wiring.run(stop.subscribe()), healer.run(called(stop.subscribe())));
+        let work = tokio::spawn(async move {
+            tokio::join!(wiring, healer);
+        });
+        Ok((live, Tasks { stop, kill, work }))
     }
 
     /// Stops the service as `serve` does: it answers what it was asked, announces what is marked, merges what it holds.
@@ -188,7 +193,7 @@ impl Slot {
         }
         tasks.kill.send_replace(true);
         tasks.stop.send_replace(true);
-        end(tasks.wiring).await;
+        end(tasks.work).await;
         if let Some(live) = live {
             let store = live.service.store().clone();
             drop(live);
@@ -204,8 +209,8 @@ impl Slot {
         let Some(tasks) = turn.take() else { return };
         let live = self.leave(Condition::Killed);
         tasks.kill.send_replace(true);
-        tasks.wiring.abort();
-        end(tasks.wiring).await;
+        tasks.work.abort();
+        end(tasks.work).await;
         drop(live);
     }
 
@@ -252,9 +257,9 @@ fn afresh(request: Request) -> Request<Body> {
     fresh
 }
 
-async fn end(wiring: JoinHandle<()>) {
-    match wiring.await {
-        Err(error) if error.is_panic() => tracing::error!(%error, "the wiring failed"),
+async fn end(work: JoinHandle<()>) {
+    match work.await {
+        Err(error) if error.is_panic() => tracing::error!(%error, "the work of a service failed"),
         // It ended, or was dropped: both as it was told.
         _ => {}
     }

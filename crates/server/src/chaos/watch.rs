@@ -309,12 +309,7 @@ pub(super) fn services(platform: &Platform) -> Vec<ServiceReading> {
 
 /// What a service heard of those that announce on a topic: whether all have the same rows, and how many ranges differ.
 fn compared(service: &Service, topic: &str) -> (Option<bool>, usize) {
-    let heard = match service {
-        Service::Users(users) => users.heard(),
-        Service::Stories(stories) => stories.heard(),
-        Service::Comments(comments) => comments.heard(),
-    };
-    let publishers = heard.as_of(topic);
+    let publishers = service.heard().as_of(topic);
     let same = publishers.iter().map(|publisher| publisher.status.equal).reduce(|all, one| all && one);
     (same, publishers.iter().map(|publisher| publisher.status.differing_ranges).sum())
 }
