@@ -55,6 +55,9 @@ impl RabbitMq {
             // The start script becomes the server, instead of a shell that waits for it: a kill then returns when the
             // server itself is gone.
             .env("RUNNING_UNDER_SYSTEMD", "true")
+            // Else whatever starts an Erlang node also starts a port mapper where it finds none: a daemon in a session of
+            // its own, which nobody ends, if ours was killed in that moment.
+            .env("ERL_ZFLAGS", "-start_epmd false")
             .env("ERL_EPMD_PORT", mapper.number().to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODENAME", format!("testbed{}@localhost", client.number()))
