@@ -1,6 +1,7 @@
 //! What the command line asks for.
 
-use antiphon_sim::{Counts, Fault, Plan, Report, RunError, run, smoke};
+use antiphon_sim::actors::Company;
+use antiphon_sim::{Counts, Fault, Plan, Report, RunError, run};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write as _;
@@ -104,7 +105,7 @@ fn play(args: &Args) -> Result<bool, Box<dyn std::error::Error>> {
 }
 
 fn one(args: &Args, seed: u64) -> Result<Report, RunError> {
-    run(&args.plan(seed), &smoke::Smoke::default(), args.trace.is_some())
+    run(&args.plan(seed), &Company::default(), args.trace.is_some())
 }
 
 /// A failure, the way to see it again first.

@@ -68,6 +68,14 @@ impl Disk {
         rows
     }
 
+    /// The same, of one row.
+    pub fn synced_row(&self, key: &[u8]) -> Option<Bytes> {
+        let state = lock(&self.state);
+        // What the oldest group in the air replaced is what the disk has.
+        let replaced = state.unsynced.iter().flatten().find(|(changed, _)| changed == key);
+        replaced.map_or_else(|| state.rows.get(key).cloned(), |(_, old)| old.clone())
+    }
+
     /// How many groups were committed.
     pub fn commits(&self) -> u64 {
         lock(&self.state).commits

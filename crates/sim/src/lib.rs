@@ -13,8 +13,13 @@
 //! | `nemesis` | what breaks things |
 //! | `world` | what actors and checks see of it |
 //! | `run` | one run, from its seed to the verdict |
+//! | [`actors`] | who plays: readers, writers, hosts, broken clients |
+//! | [`auditor`] | who watches, and knows plain sets |
 //! | `smoke` | the smallest play |
 
+pub mod actors;
+mod address;
+pub mod auditor;
 mod core;
 mod dice;
 mod disk;
@@ -32,6 +37,7 @@ mod trace;
 mod world;
 
 pub use crate::core::Failure;
+pub use address::Address;
 pub use disk::{Disk, Rows};
 pub use faults::{Counts, Fault};
 pub use plan::{Plan, SITES_MAX};

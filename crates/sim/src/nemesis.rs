@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// How long a fault that ends by itself lasts.
 const LASTS_MS: (f64, f64) = (1_000.0, 1_800_000.0);
+/// How far clocks are off from the beginning on: no token is refused for that alone.
+const SKEW_MS: (f64, f64) = (10.0, 20_000.0);
 /// How far a clock jumps, either way.
 const JUMP_MS: (f64, f64) = (10.0, 7_200_000.0);
 /// How wrong a clock runs at most, in parts of a million; a quartz that is bad is off by a hundred.
@@ -41,7 +43,7 @@ pub(crate) fn unleash(world: &World) {
 fn skew(world: &World) {
     for process in world.processes() {
         let mut rng = world.core().rng(&format!("skew {}", process.name));
-        let (ahead, by) = (rng.bool(), dice::log_ms(&mut rng, JUMP_MS.0, JUMP_MS.1));
+        let (ahead, by) = (rng.bool(), dice::log_ms(&mut rng, SKEW_MS.0, SKEW_MS.1));
         process.machine.jump(signed(ahead, by));
         process.machine.drift(rng.i64(-DRIFT_PPM_MAX..=DRIFT_PPM_MAX));
         world.core().note(Fault::ClockSkew);
@@ -92,7 +94,11 @@ async fn play(world: &World, process: &Arc<Process>, fault: Fault, lasts_ms: u64
         }
         Fault::ClockJump => {
             core.note(fault);
-            process.machine.jump(signed(rng.bool(), dice::log_ms(rng, JUMP_MS.0, JUMP_MS.1)));
+            let by_ms = signed(rng.bool(), dice::log_ms(rng, JUMP_MS.0, JUMP_MS.1));
+            process.machine.jump(by_ms);
+            core.sleep_while_faulty(lasts_ms).await;
+            // Somebody sets it right again: a second jump.
+            process.machine.jump(-by_ms);
         }
         Fault::DiskFull | Fault::DiskSlow => {
             core.note(fault);

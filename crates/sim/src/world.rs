@@ -67,7 +67,7 @@ pub struct Ask {
 }
 
 impl Ask {
-    fn new(method: &'static str, path: impl Into<String>) -> Self {
+    pub(crate) fn new(method: &'static str, path: impl Into<String>) -> Self {
         Self { method, path: path.into(), bearer: None, key: None, body: None }
     }
 
@@ -132,6 +132,12 @@ impl Ask {
             Some(body) => request.header("content-type", "application/json").body(Body::from(body)),
             None => request.body(Body::empty()),
         }
+    }
+}
+
+impl fmt::Display for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
     }
 }
 

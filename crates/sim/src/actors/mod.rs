@@ -1,0 +1,136 @@
+//! Those who play: readers, writers, hosts, and clients that are impatient, confused or broken.
+//!
+//! They speak HTTP and nothing else. Every deed is told to the auditor before it is sent, and so is what came back.
+//!
+//! | file | what |
+//! |---|---|
+//! | `board` | what people know of each other: links that are passed around |
+//! | `person` | signing in, sending until something is said |
+//! | `browser` | a reader's own join of the tallies that it was shown |
+//! | `reading`, `writing`, `hosting`, `opinions`, `rubbish` | what they do |
+
+mod board;
+mod browser;
+mod hosting;
+mod opinions;
+mod person;
+mod reading;
+mod rubbish;
+mod writing;
+
+pub use browser::Browser;
+
+use crate::auditor::Auditor;
+use crate::core::lock;
+use crate::run::Play;
+use crate::world::World;
+use board::Board;
+use fastrand::Rng;
+use person::Person;
+use std::sync::{Arc, Mutex};
+
+/// The fewest and the most authors of stories.
+const HOSTS: (u32, u32) = (1, 2);
+/// The fewest and the most people who only read and write.
+const GUESTS: (u32, u32) = (2, 6);
+/// The shortest and the longest pause between two deeds of one person, in milliseconds, where the run is not longer than
+/// an hour. In a longer one all pauses are longer in proportion, up to [`STRETCH_MAX`].
+const PAUSE_MS: (u64, u64) = (200, 30_000);
+/// How much longer pauses are in the longest runs.
+const STRETCH_MAX: u64 = 500;
+const HOUR_MS: u64 = 3_600_000;
+/// The most deeds of one person.
+const DEEDS_MAX: usize = 400;
+
+/// The whole company: it plays in any world, and is judged by the auditor.
+#[derive(Debug, Default)]
+pub struct Company {
+    cast: Mutex<Option<Cast>>,
+}
+
+impl Play for Company {
+    fn enter(&self, world: &World) {
+        *lock(&self.cast) = Some(Cast::enter(world));
+    }
+
+    async fn verdict(&self, world: &World) {
+        let Some(cast) = lock(&self.cast).clone() else {
+            return world.fail("actors", "nobody played".to_owned());
+        };
+        cast.verdict().await;
+    }
+}
+
+/// All who play. Clones are the same.
+#[derive(Debug, Clone)]
+struct Cast {
+    auditor: Auditor,
+    board: Arc<Board>,
+}
+
+impl Cast {
+    /// Draws who plays, and lets them begin.
+    fn enter(world: &World) -> Self {
+        let auditor = Auditor::new(world.clone());
+        let cast = Self { auditor, board: Arc::default() };
+        let mut rng = world.rng("cast");
+        let stretch = (world.plan().duration_ms / HOUR_MS).clamp(1, STRETCH_MAX);
+        let (hosts, guests) = (between(&mut rng, HOSTS), between(&mut rng, GUESTS));
+        for number in 0..hosts + guests {
+            let name = format!("{}{number}", if number < hosts { "host" } else { "guest" });
+            let person = Person::new(&cast, world.clone(), number, name.clone(), stretch);
+            let is_host = number < hosts;
+            world.spawn(live(person, is_host));
+        }
+        cast
+    }
+
+    /// Every check of the end. Call it once all is quiet; what fails is told to the world.
+    async fn verdict(&self) {
+        let exact = self.auditor.judge().await;
+        if self.auditor.world().failed() {
+            return;
+        }
+        for (reader, browser) in self.board.browsers() {
+            if let Err(wrong) = browser.agrees(&exact) {
+                self.auditor.world().fail("a browser ends exact", format!("{reader}: {wrong}"));
+                return;
+            }
+        }
+    }
+}
+
+fn between(rng: &mut Rng, (least, most): (u32, u32)) -> u32 {
+    rng.u32(least..=most)
+}
+
+/// What somebody does in the course of a run.
+async fn live(mut person: Person, is_host: bool) {
+    if !person.sign_up().await {
+        return;
+    }
+    if is_host && !person.begin_story().await {
+        return;
+    }
+    for _ in 0..DEEDS_MAX {
+        person.pause(PAUSE_MS).await;
+        if person.is_over() {
+            break;
+        }
+        match person.rng.u32(0..100) {
+            0..22 if is_host => person.host().await,
+            0..30 => person.post().await,
+            30..40 => person.reply().await,
+            40..48 => person.delete_own().await,
+            48..55 => person.edit_own().await,
+            55..63 => person.vote().await,
+            63..66 => person.rename().await,
+            66..70 => person.shelve().await,
+            70..74 => person.break_a_key().await,
+            74..77 => person.rubbish().await,
+            77..90 => person.read_list().await,
+            _ => person.read_part().await,
+        }
+    }
+    person.leave();
+}

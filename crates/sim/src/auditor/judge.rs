@@ -1,0 +1,457 @@
+//! What holds once all is quiet.
+
+use super::Auditor;
+use super::books::{Books, text};
+use super::deed::{Field, Tag, Thing};
+use super::rows;
+use crate::address::Address;
+use crate::service::ServiceName;
+use crate::world::{Answer, Ask};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often a replica that does not answer is asked again, all being well.
+const TRIES_MAX: usize = 20;
+/// The pause between tries, in milliseconds.
+const PAUSE_MS: u64 = 1_000;
+/// The most pages of a list.
+const PAGES_MAX: usize = 1_000;
+
+type Wrong = (&'static str, String);
+
+/// What is true in the end: the exact count of every group, and all answers that told it.
+#[derive(Debug, Clone, Default)]
+pub struct Exact {
+    /// By group.
+    pub counts: BTreeMap<String, u64>,
+    /// What was answered, for whoever joins it.
+    pub answers: Vec<Value>,
+}
+
+/// The live comments of a part, as a replica lists them.
+struct Listed {
+    tags: BTreeSet<Tag>,
+    items: Vec<Value>,
+}
+
+/// Every check of the end.
+pub(super) async fn everything(auditor: &Auditor) -> Result<Exact, Wrong> {
+    let mut exact = Exact::default();
+    queues(auditor).await?;
+    let parts: Vec<String> = {
+        let books = auditor.books();
+        books
+            .by_id
+            .iter()
+            .filter(|(_, thing)| matches!(thing, Thing::Part(_)))
+            .map(|(id, _)| id.clone())
+            .collect()
+    };
+    for part in &parts {
+        let listed = comments(auditor, part, &mut exact).await?;
+        each(auditor, part, &listed, &mut exact).await?;
+        shown(auditor, part, &listed, &mut exact).await?;
+        known(auditor, part, &listed).await?;
+    }
+    people(auditor).await?;
+    siblings(auditor)?;
+    Ok(exact)
+}
+
+fn sites(auditor: &Auditor, service: ServiceName) -> impl Iterator<Item = Address> + use<> {
+    (0..auditor.world().sites()).map(move |site| Address { service, site })
+}
+
+/// An answer, from a replica that must give one now.
+async fn answered(auditor: &Auditor, at: Address, ask: &Ask) -> Result<(u16, Value), Wrong> {
+    for _ in 0..TRIES_MAX {
+        if let Answer::Said { status, body } = auditor.world().ask(at, ask.clone()).await
+            && status < 500
+        {
+            return Ok((status, body));
+        }
+        auditor.world().sleep(PAUSE_MS).await;
+    }
+    Err(("answers in the end", format!("{at} does not answer {ask}")))
+}
+
+async fn read(auditor: &Auditor, at: Address, path: String) -> Result<Value, Wrong> {
+    let (status, body) = answered(auditor, at, &Ask::get(path.clone())).await?;
+    if status == 200 {
+        Ok(body)
+    } else {
+        Err(("answers in the end", format!("{at}: {path}: {status} {body}")))
+    }
+}
+
+/// Outboxes are empty, and what was kept is what nobody could understand.
+async fn queues(auditor: &Auditor) -> Result<(), Wrong> {
+    for service in [ServiceName::Users, ServiceName::Stories, ServiceName::Comments] {
+        for at in sites(auditor, service) {
+            let Some(store) = auditor.world().store_at(at) else {
+                return Err(("answers in the end", format!("{at} does not run")));
+            };
+            let depth = store.outbox_depth();
+            if depth != (0, false) {
+                return Err(("outboxes are empty", format!("{at}: {depth:?}")));
+            }
+            let kept = choreography::kept::list(&store, None, 10).await;
+            let kept = kept.map_err(|error| ("answers in the end", format!("{at}: {error}")))?;
+            let depth = choreography::kept::depth(&store).await;
+            let depth = depth.map_err(|error| ("answers in the end", format!("{at}: {error}")))?;
+            if depth > auditor.world().poisoned(at.site, at.service) {
+                let reasons: Vec<_> = kept.into_iter().map(|(_, kept)| kept.reason).collect();
+                return Err(("every message is merged", format!("{at}: {depth} kept: {reasons:?}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every replica of Comments lists what it counts, and that is the auditor's own set.
+async fn comments(auditor: &Auditor, part: &str, exact: &mut Exact) -> Result<Listed, Wrong> {
+    let mut first: Option<Listed> = None;
+    for at in sites(auditor, ServiceName::Comments) {
+        let listed = list(auditor, at, part, exact).await?;
+        let counts = read(auditor, at, format!("/v1/parts/{part}/comment-counts")).await?;
+        let expected = groups(part, &listed.items);
+        compare(at, &expected, &counts)?;
+        exact.answers.push(counts);
+        exact.counts.extend(expected);
+        if let Some(first) = &first
+            && first.tags != listed.tags
+        {
+            let differing: Vec<_> = first.tags.symmetric_difference(&listed.tags).collect();
+            return Err(("replicas list the same", format!("{at}: {part}: {differing:?}")));
+        }
+        first = first.or(Some(listed));
+    }
+    first.ok_or_else(|| ("replicas list the same", "there is no site".to_owned()))
+}
+
+async fn list(auditor: &Auditor, at: Address, part: &str, exact: &mut Exact) -> Result<Listed, Wrong> {
+    let (mut items, mut cursor, mut counted) = (Vec::new(), String::new(), None);
+    for _ in 0..PAGES_MAX {
+        let path = format!("/v1/parts/{part}/comments?flat=true&order=oldest&limit=100{cursor}");
+        let page = read(auditor, at, path).await?;
+        items.extend(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default());
+        counted = page.pointer("/count/count").and_then(Value::as_u64);
+        let next = text(&page, "/next");
+        exact.answers.push(page);
+        match next {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    if counted != u64::try_from(items.len()).ok() {
+        let detail = format!("{at}: {part}: {} listed, {counted:?} counted", items.len());
+        return Err(("listed is counted", detail));
+    }
+    let books = auditor.books();
+    let tags =
+        set(&books, part, &items).map_err(|wrong| ("listed is the set", format!("{at}: {part}: {wrong}")))?;
+    Ok(Listed { tags, items })
+}
+
+/// Compares a list with the auditor's own set.
+fn set(books: &Books, part: &str, items: &[Value]) -> Result<BTreeSet<Tag>, String> {
+    let mut tags = BTreeSet::new();
+    for item in items {
+        let tag = books.listed_tag(part, item)?;
+        if !tags.insert(tag) {
+            return Err(format!("#{tag} is listed twice"));
+        }
+        if !books.may_be_live(tag) {
+            return Err(format!("#{tag} is listed, and is gone or hidden"));
+        }
+        let said = text(item, "/text");
+        let possible = books.possible(&Field::Text(tag));
+        let first =
+            |said: &str| books.get(tag).is_some_and(|it| it.variants.iter().any(|one| one.text == said));
+        let may_say =
+            possible.contains(&said) || (possible.contains(&None) && said.as_deref().is_some_and(first));
+        if !may_say {
+            return Err(format!("#{tag} says {said:?}, which was overwritten: {possible:?}"));
+        }
+    }
+    for (tag, element) in &books.elements {
+        if element.part == part && !tags.contains(tag) && books.is_surely_live(*tag) {
+            return Err(format!("#{tag} was acknowledged and is missing"));
+        }
+    }
+    Ok(tags)
+}
+
+/// The counts of a part and its paragraphs, and of the replies to what is listed, by what is listed.
+fn groups(part: &str, items: &[Value]) -> BTreeMap<String, u64> {
+    let mut groups: BTreeMap<String, u64> = BTreeMap::new();
+    groups.insert(format!("part:{part}"), 0);
+    for item in items {
+        *groups.entry(format!("part:{part}")).or_default() += 1;
+        if let Some(paragraph) = text(item, "/paragraph") {
+            *groups.entry(format!("paragraph:{part}:{paragraph}")).or_default() += 1;
+        }
+        if let Some(parent) = text(item, "/parent") {
+            *groups.entry(format!("replies:{parent}")).or_default() += 1;
+        }
+    }
+    groups
+}
+
+/// Every count in an answer against what is listed.
+fn compare(at: Address, expected: &BTreeMap<String, u64>, answer: &Value) -> Result<(), Wrong> {
+    match answer {
+        Value::Array(items) => items.iter().try_for_each(|item| compare(at, expected, item)),
+        Value::Object(fields) => {
+            if let Some(group) = text(answer, "/group").filter(|group| !group.starts_with("votes:")) {
+                let shown = fields.get("count").and_then(Value::as_u64);
+                let listed = expected.get(&group).copied().unwrap_or_default();
+                if shown != Some(listed) {
+                    let detail = format!("{at}: {group}: {listed} listed, {shown:?} shown: {answer}");
+                    return Err(("shown is listed", detail));
+                }
+            }
+            fields.values().try_for_each(|field| compare(at, expected, field))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Every comment that anybody was told of is shown as it is, gone or not, with the number of its live replies.
+async fn each(auditor: &Auditor, part: &str, listed: &Listed, exact: &mut Exact) -> Result<(), Wrong> {
+    let expected = groups(part, &listed.items);
+    let known: Vec<(Tag, String)> = {
+        let books = auditor.books();
+        let of_part = books.elements.iter().filter(|(_, element)| element.part == part);
+        of_part.filter_map(|(tag, element)| Some((*tag, element.id.clone()?))).collect()
+    };
+    for (tag, id) in known {
+        let group = format!("replies:{id}");
+        exact.counts.insert(group.clone(), expected.get(&group).copied().unwrap_or_default());
+        for at in sites(auditor, ServiceName::Comments) {
+            let (status, body) = answered(auditor, at, &Ask::get(format!("/v1/comments/{id}"))).await?;
+            let (was_posted, is_gone, may_be_gone) = {
+                let books = auditor.books();
+                let Some(element) = books.get(tag) else { continue };
+                let any = |attempts: &[usize]| attempts.iter().any(|attempt| books.stands(*attempt));
+                (any(&element.posts), any(&element.deletes), books.may_be_deleted(tag))
+            };
+            if status == 404 && !was_posted {
+                continue;
+            }
+            let deleted = body.get("deleted").and_then(Value::as_bool);
+            let may_be = deleted.is_some_and(|deleted| if deleted { may_be_gone } else { !is_gone });
+            if status != 200 || !may_be {
+                return Err(("listed is the set", format!("{at}: #{tag}: {status} {body}")));
+            }
+            compare(at, &expected, &body)?;
+            exact.answers.push(body);
+        }
+    }
+    Ok(())
+}
+
+/// Every replica of Stories shows what is listed, and the votes that people cast.
+async fn shown(auditor: &Auditor, part: &str, listed: &Listed, exact: &mut Exact) -> Result<(), Wrong> {
+    let expected = groups(part, &listed.items);
+    for item in &listed.items {
+        compare(Address { service: ServiceName::Comments, site: 0 }, &expected, item)?;
+    }
+    let (may_be_gone, is_gone) = {
+        let books = auditor.books();
+        (books.may_be_gone(part), books.is_gone(part))
+    };
+    for at in sites(auditor, ServiceName::Stories) {
+        let (status, body) = answered(auditor, at, &Ask::get(format!("/v1/parts/{part}"))).await?;
+        match status {
+            410 if may_be_gone => continue,
+            200 if !is_gone => {}
+            _ => return Err(("a part is there or gone", format!("{at}: {part}: {status} {body}"))),
+        }
+        compare(at, &expected, &body)?;
+        let title = text(&body, "/title");
+        let possible = auditor.books().possible(&Field::Title(part.to_owned()));
+        if !possible.contains(&title) && !possible.contains(&None) {
+            return Err(("the last title holds", format!("{at}: {part}: {title:?} of {possible:?}")));
+        }
+        votes(auditor, at, part, &body)?;
+        if let Some(votes) = body.pointer("/counts/votes/count").and_then(Value::as_u64) {
+            exact.counts.insert(format!("votes:{part}"), votes);
+        }
+        exact.answers.push(body);
+    }
+    Ok(())
+}
+
+/// The votes that a part shows are those that people cast.
+fn votes(auditor: &Auditor, at: Address, part: &str, body: &Value) -> Result<(), Wrong> {
+    let shown = body.pointer("/counts/votes/count").and_then(Value::as_u64).unwrap_or(u64::MAX);
+    let books = auditor.books();
+    let (mut least, mut most) = (0, 0);
+    for field in books.fields.keys() {
+        if matches!(field, Field::Vote { part: of, .. } if of == part) {
+            let possible = books.possible(field);
+            let yes = Some("true".to_owned());
+            least += u64::from(possible.iter().all(|value| *value == yes));
+            most += u64::from(possible.contains(&yes));
+        }
+    }
+    if (least..=most).contains(&shown) {
+        return Ok(());
+    }
+    Err(("votes are exact", format!("{at}: {part}: {shown} shown, {least} to {most} cast")))
+}
+
+/// Every replica of Comments knows whose the part is: its author's word counts there. The words change nothing.
+async fn known(auditor: &Auditor, part: &str, listed: &Listed) -> Result<(), Wrong> {
+    let Some(comment) = listed.items.first().and_then(|item| text(item, "/id")) else { return Ok(()) };
+    let host = auditor.books().hosts.get(part).cloned();
+    let Some(host) = host else { return Ok(()) };
+    for at in sites(auditor, ServiceName::Comments) {
+        let token = token(auditor, at.site, &host).await?;
+        let path = format!("/v1/comments/{comment}/visibility");
+        let ask = Ask::new("PUT", path).bearer(token).json(&json!({ "visible": true }));
+        let (status, body) = answered(auditor, at, &ask).await?;
+        if status != 200 {
+            return Err(("parts are known", format!("{at}: {part}: {status} {body}")));
+        }
+    }
+    Ok(())
+}
+
+/// A fresh token of a person, by their id.
+async fn token(auditor: &Auditor, site: usize, user: &str) -> Result<String, Wrong> {
+    let secret = auditor.books().secrets.get(user).cloned();
+    let (key, name) = secret.ok_or_else(|| ("answers in the end", format!("nobody is {user}")))?;
+    let at = Address { service: ServiceName::Users, site };
+    let ask = Ask::new("POST", "/v1/users").key(key).json(&json!({ "name": name }));
+    let (status, body) = answered(auditor, at, &ask).await?;
+    text(&body, "/token")
+        .ok_or_else(|| ("answers in the end", format!("{at}: no token for {user}: {status} {body}")))
+}
+
+/// Names are the last ones given, the same at every replica of every service; shelves hold what was put there.
+async fn people(auditor: &Auditor) -> Result<(), Wrong> {
+    let users: Vec<String> = {
+        let books = auditor.books();
+        books
+            .by_id
+            .iter()
+            .filter(|(_, thing)| matches!(thing, Thing::User(_)))
+            .map(|(id, _)| id.clone())
+            .collect()
+    };
+    let mut names = BTreeMap::new();
+    for user in &users {
+        for at in sites(auditor, ServiceName::Users) {
+            let body = read(auditor, at, format!("/v1/users/{user}")).await?;
+            let name = text(&body, "/name");
+            let possible = auditor.books().possible(&Field::Name(user.clone()));
+            let first = auditor.books().secrets.get(user).map(|(_, name)| name.clone());
+            let is_first = possible.contains(&None) && name == first;
+            if !is_first && !possible.contains(&name) {
+                return Err(("the last name holds", format!("{at}: {user}: {name:?} of {possible:?}")));
+            }
+            let known = names.entry(user.clone()).or_insert_with(|| name.clone());
+            if *known != name {
+                return Err(("profiles are equal", format!("{at}: {user}: {name:?}, elsewhere {known:?}")));
+            }
+            shelf(auditor, at, user).await?;
+        }
+    }
+    stories(auditor, &names).await
+}
+
+/// What is on a shelf is what was put there and not taken off.
+async fn shelf(auditor: &Auditor, at: Address, user: &str) -> Result<(), Wrong> {
+    let stories: Vec<(String, BTreeSet<Option<String>>)> = {
+        let books = auditor.books();
+        let fields = books.fields.keys().filter_map(|field| match field {
+            Field::Shelf { user: of, story } if of == user => Some((story.clone(), books.possible(field))),
+            _ => None,
+        });
+        fields.collect()
+    };
+    if stories.is_empty() {
+        return Ok(());
+    }
+    let ask = Ask::get(format!("/v1/users/{user}/shelf")).bearer(token(auditor, at.site, user).await?);
+    let (status, body) = answered(auditor, at, &ask).await?;
+    let items = body.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let items: BTreeSet<_> = items.iter().filter_map(|item| text(item, "/story")).collect();
+    for (story, possible) in stories {
+        let is_on = items.contains(&story);
+        let may_be = possible.contains(&Some(is_on.to_string())) || (!is_on && possible.contains(&None));
+        if status != 200 || !may_be {
+            let detail = format!("{at}: {user}: {story} is on it: {is_on}, of {possible:?} ({status})");
+            return Err(("shelves hold what was put there", detail));
+        }
+    }
+    Ok(())
+}
+
+/// Stories and Comments call everybody what Users calls them.
+async fn stories(auditor: &Auditor, names: &BTreeMap<String, Option<String>>) -> Result<(), Wrong> {
+    let told = |at: Address, author: &Value| {
+        let known = text(author, "/id").and_then(|id| names.get(&id).cloned());
+        let name = text(author, "/name");
+        match known {
+            Some(known) if known != name => {
+                Err(("profiles are equal", format!("{at}: {author}, and Users says {known:?}")))
+            }
+            _ => Ok(()),
+        }
+    };
+    for at in sites(auditor, ServiceName::Stories) {
+        let page = read(auditor, at, "/v1/stories?limit=100".to_owned()).await?;
+        for item in page.get("items").and_then(Value::as_array).into_iter().flatten() {
+            told(at, item.get("author").unwrap_or(&Value::Null))?;
+        }
+    }
+    let parts: Vec<String> = auditor.books().hosts.keys().cloned().collect();
+    for at in sites(auditor, ServiceName::Comments) {
+        for part in &parts {
+            let page = read(auditor, at, format!("/v1/parts/{part}/comments?flat=true&limit=100")).await?;
+            for item in page.get("items").and_then(Value::as_array).into_iter().flatten() {
+                told(at, item.get("author").unwrap_or(&Value::Null))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Replicas of one service have the same rows.
+fn siblings(auditor: &Auditor) -> Result<(), Wrong> {
+    for service in [ServiceName::Users, ServiceName::Stories, ServiceName::Comments] {
+        let mut replicas = sites(auditor, service);
+        let Some(first) = replicas.next() else { continue };
+        let ours = auditor.world().synced(first);
+        for other in replicas {
+            let theirs = auditor.world().synced(other);
+            if let Some(differs) = rows::difference(service, &ours, &theirs) {
+                return Err(("siblings are equal", format!("{first} and {other}: {differs}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Books {
+    /// Whether a comment must be listed.
+    pub(crate) fn is_surely_live(&self, tag: Tag) -> bool {
+        let Some(element) = self.elements.get(&tag) else { return false };
+        let hidden = |value: &Option<String>| value.as_deref() == Some("false");
+        element.posts.iter().any(|post| self.stands(*post))
+            && !self.may_be_deleted(tag)
+            && !self.possible(&Field::Visible(tag)).iter().any(hidden)
+    }
+
+    /// Whether a comment may be listed.
+    pub(crate) fn may_be_live(&self, tag: Tag) -> bool {
+        let Some(element) = self.elements.get(&tag) else { return false };
+        let hidden = |value: &Option<String>| value.as_deref() == Some("false");
+        element.posts.iter().any(|post| self.may_be(*post))
+            && !element.deletes.iter().any(|attempt| self.stands(*attempt))
+            && !self.possible(&Field::Visible(tag)).iter().all(hidden)
+    }
+}
