@@ -38,8 +38,7 @@ impl Plan {
     /// what happens without it.
     pub fn of(seed: u64) -> Self {
         let mut rng = dice::stream(seed, "plan");
-        // One site until replicas of one service hear each other.
-        let sites = 1;
+        let sites = 1 + rng.usize(..SITES_MAX);
         let apart = rng.u8(..4) != 0;
         let duration_ms = match rng.u8(..10) {
             0..=3 => rng.u64(2 * MINUTE_MS..30 * MINUTE_MS),

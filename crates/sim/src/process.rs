@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 mod start;
 
-pub(crate) use start::site_name;
+pub(crate) use start::{heard, site_name};
 
 /// For how long a process is down, at least and at most, while faults are played.
 const DOWN_MS: (f64, f64) = (20.0, 120_000.0);

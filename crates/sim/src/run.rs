@@ -4,12 +4,11 @@ use crate::core::{Core, Failure, Phase};
 use crate::faults::Counts;
 use crate::nemesis;
 use crate::plan::Plan;
-use crate::process::{Process, site_name};
+use crate::process::{Process, heard, site_name};
 use crate::queue::Broker;
 use crate::service::ServiceName;
 use crate::world::World;
-use messages::{Fact, PartFact, ProfileFact, SigningKeyFact, TallyFact};
-use queue::{NameError, Subscription, Topic};
+use queue::{NameError, Subscription};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,16 +23,6 @@ const REST_LOOK: Duration = Duration::from_secs(30);
 /// So often in a row nothing may have moved.
 const REST_LOOKS: u32 = 3;
 
-/// Who hears what, as the server's wiring has it.
-const SUBSCRIPTIONS: [(&str, ServiceName); 6] = [
-    (ProfileFact::TOPIC, ServiceName::Stories),
-    (ProfileFact::TOPIC, ServiceName::Comments),
-    (SigningKeyFact::TOPIC, ServiceName::Stories),
-    (SigningKeyFact::TOPIC, ServiceName::Comments),
-    (PartFact::TOPIC, ServiceName::Comments),
-    (TallyFact::TOPIC, ServiceName::Stories),
-];
-
 /// Why a run could not begin.
 #[derive(Debug, Error)]
 pub enum RunError {
@@ -43,6 +32,9 @@ pub enum RunError {
     /// A topic has a name that no queue allows. *This is a bug.*
     #[error("a name is not allowed in a queue")]
     Name(#[from] NameError),
+    /// The services could not be asked what they hear. *This is a bug.*
+    #[error("the services do not say what they hear: {0}")]
+    Services(String),
 }
 
 /// What became of a run.
@@ -77,7 +69,7 @@ pub fn run(plan: &Plan, actors: &impl Play, keep_trace: bool) -> Result<Report, 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(async {
         let core = Core::new(plan.clone(), keep_trace);
-        let world = build(&core)?;
+        let world = build(&core).await?;
         tokio::select! {
             biased;
             () = core.failing() => {}
@@ -96,14 +88,15 @@ pub fn run(plan: &Plan, actors: &impl Play, keep_trace: bool) -> Result<Report, 
     })
 }
 
-fn build(core: &Core) -> Result<World, RunError> {
+async fn build(core: &Core) -> Result<World, RunError> {
     let plan = core.plan();
     core.trace("plan", format_args!("{plan:?}"));
     let broker = Arc::new(Broker::new(core));
     let mut processes = Vec::new();
+    let heard = heard(plan).await?;
     for site in 0..plan.sites {
-        for (topic, service) in SUBSCRIPTIONS {
-            broker.subscribe(&Subscription::new(Topic::new(topic)?, service.name(), &site_name(site))?);
+        for (service, topic) in &heard {
+            broker.subscribe(&Subscription::new(topic.clone(), service.name(), &site_name(site))?);
         }
         let groups: Vec<&[ServiceName]> =
             if plan.apart { ServiceName::ALL.chunks(1).collect() } else { vec![&ServiceName::ALL] };

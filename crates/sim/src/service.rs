@@ -83,11 +83,11 @@ impl Service {
     }
 
     /// What heals it when it has lost data or become an heir.
-    pub(crate) fn healer(&self) -> Option<Healer> {
+    pub(crate) fn healer(&self) -> Healer {
         match self {
-            Self::Users(users) => Some(users.healer()),
-            Self::Stories(stories) => Some(stories.healer()),
-            Self::Comments(comments) => Some(comments.healer()),
+            Self::Users(users) => users.healer(),
+            Self::Stories(stories) => stories.healer(),
+            Self::Comments(comments) => comments.healer(),
         }
     }
 

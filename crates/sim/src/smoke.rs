@@ -111,7 +111,7 @@ async fn write(world: &World) -> Written {
             insist(world, ServiceName::Comments, Ask::delete(path).bearer(&token)).await;
             live -= 1;
         }
-        world.sleep(rng.u64(..=pause_ms * 2)).await;
+        world.idle(rng.u64(..=pause_ms * 2)).await;
     }
     Written { part, live }
 }

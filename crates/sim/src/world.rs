@@ -201,6 +201,11 @@ impl World {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
 
+    /// Lets virtual time pass, but wakes when the run's duration is over.
+    pub async fn idle(&self, ms: u64) {
+        self.0.core.sleep_while_faulty(ms).await;
+    }
+
     /// Runs an actor. The run waits for all of them after its duration has passed.
     pub fn spawn(&self, actor: impl Future<Output = ()> + Send + 'static) {
         lock(&self.0.actors).spawn(actor);

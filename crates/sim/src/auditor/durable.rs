@@ -10,6 +10,7 @@ use messages::{CommentId, PartId, StoryId, UserId};
 use serde_json::Value;
 use std::str::FromStr;
 use store::{Row, key};
+use stories::both::Both;
 
 fn row<R: Row>(world: &World, at: Address, id: &str) -> Option<Value>
 where
@@ -35,7 +36,7 @@ pub(super) fn check(world: &World, at: Address, deed: &Deed, answer: &Value) -> 
         }
         Deed::Set { field: Field::Vote { part, user }, .. } => {
             let key = part.parse::<PartId>().ok().zip(user.parse::<UserId>().ok());
-            let key = key.map(|key| key::of::<stories::rows::VoteRow>(&key));
+            let key = key.map(|(part, user)| key::of::<stories::rows::VoteRow>(&Both(part, user)));
             // A vote that is taken back, and never was, is no row.
             let voted = answer.get("voted") == Some(&Value::Bool(true));
             if voted && key.is_none_or(|key| world.synced_row(at, &key).is_none()) {

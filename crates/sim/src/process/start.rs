@@ -1,9 +1,11 @@
 //! What the server's wiring does, in the world: opens stores and services, subscribes, relays and pumps.
 
 use super::{Process, Word};
-use crate::core::{BEGINNING_MS, lock};
+use crate::core::{BEGINNING_MS, Core, lock};
 use crate::life::Life;
-use crate::queue::Endpoint;
+use crate::plan::{Plan, SITES_MAX};
+use crate::queue::{Broker, Endpoint};
+use crate::run::RunError;
 use crate::service::{Service, ServiceName};
 use api::root::{Certificate, certify};
 use api::{KeyRing, SigningKey};
@@ -11,7 +13,9 @@ use choreography::kept::{self, StoreDeadLetters};
 use choreography::{Link, NameError, Pace};
 use comments::Comments;
 use consumer::{Backoff, BoxHandler, Context, DefaultStack, Handler, HandlerError, Layer, Pump};
-use queue::{Clock, Message, Publisher, Queue, QueueError, Receiver, Subscription, SubscriptionConfig};
+use queue::{
+    Clock, Message, Publisher, Queue, QueueError, Receiver, Subscription, SubscriptionConfig, Topic,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{OpenError, Setup, Store, StoreError, World, WriteError};
@@ -53,9 +57,34 @@ pub(crate) fn site_name(site: usize) -> String {
     format!("site-{site}")
 }
 
-fn secret(core: &crate::core::Core, name: &str) -> SigningKey {
+fn secret(core: &Core, name: &str) -> SigningKey {
     let mut rng = core.rng(name);
     SigningKey::from_seed(std::array::from_fn(|_| rng.u8(..)))
+}
+
+/// What only siblings hear.
+fn sibling_topics() -> impl Iterator<Item = &'static str> {
+    users::siblings::TOPICS.into_iter().chain(stories::siblings::TOPICS).chain(comments::siblings::TOPICS)
+}
+
+/// Who hears what, in the words of the services themselves: a process that nobody hears of begins to tell. Subscriptions
+/// have to be there before anything is announced.
+pub(crate) async fn heard(plan: &Plan) -> Result<Vec<(ServiceName, Topic)>, RunError> {
+    let core = Core::new(plan.clone().without_faults(), false);
+    let broker = Arc::new(Broker::new(&core));
+    let process = Process::new(&core, &broker, SITES_MAX, &ServiceName::ALL);
+    let life = Life::begin(&core, "nobody", 0);
+    let failed = |error: StartError| RunError::Services(error.to_string());
+    let services = process.open(&life).await.map_err(failed)?;
+    let publisher: Arc<dyn Publisher> = Arc::new(Endpoint::new(&broker, &life, &Arc::default()));
+    let mut heard = Vec::new();
+    for (_, service) in services {
+        let wants = service.anti_entropy(Arc::clone(&publisher))?.links()?;
+        let links = service.links(&publisher)?.into_iter().chain(wants);
+        heard.extend(links.map(|link| (service.name(), link.topic)));
+    }
+    life.kill("told what it hears");
+    Ok(heard)
 }
 
 impl Process {
@@ -91,7 +120,8 @@ impl Process {
     }
 
     pub(super) fn setup(&self, name: ServiceName) -> Setup {
-        Setup::of(name.name()).in_deployment(deployment(self.core.plan().seed))
+        let setup = Setup::of(name.name()).in_deployment(deployment(self.core.plan().seed));
+        if self.core.plan().sites > 1 { setup } else { setup.muting(sibling_topics()) }
     }
 
     /// What an operator has to say to a store, before anything else uses it.
@@ -156,9 +186,7 @@ impl Process {
             let relay = service.relay(Arc::clone(&publisher))?;
             tasks.push(life.spawn(relay.run(called(stopped.clone()))));
             tasks.push(life.spawn(anti_entropy.run(Pace::default(), called(stopped.clone()))));
-            if let Some(healer) = service.healer() {
-                tasks.push(life.spawn(healer.run(called(stopped.clone()))));
-            }
+            tasks.push(life.spawn(service.healer().run(called(stopped.clone()))));
         }
         for task in tasks {
             // A task that was aborted belongs to a life that has ended.
