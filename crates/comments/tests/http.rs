@@ -307,3 +307,31 @@ async fn everything_is_there_after_a_restart() {
     let (_, next) = face.post(1, "k2", json!({ "text": "b" })).await;
     assert_eq!(next["counts"][0]["count"], 2);
 }
+
+#[tokio::test]
+async fn a_count_is_proved() {
+    let face = Face::open(Memory::new()).await;
+    let path = format!("/v1/parts/{PART}/comment-counts/proof");
+    let (status, proof) = face.send("GET", &path, None, "", None).await;
+    assert_eq!(
+        (status, &proof["count"]["count"], &proof["digest"]),
+        (StatusCode::OK, &json!(0), &json!(format!("0:{}", "0".repeat(32))))
+    );
+    for (key, body) in [("1", "one"), ("2", "two")] {
+        face.post(1, key, json!({ "text": body })).await;
+    }
+    let (_, before) = face.send("GET", &path, None, "", None).await;
+    assert_eq!(before["count"]["count"], 2);
+    let writer = &before["writers"][0];
+    assert_eq!((&writer["replica"], &writer["answers"]), (&before["replica"], &json!(true)));
+    assert!(before["exact_as_of"].is_string(), "what a replica writes itself is exact now: {before}");
+    assert!(writer["unannounced_since"].is_string(), "and nobody was told yet: {before}");
+    assert_eq!(before["count"]["tallies"][before["replica"].as_str().unwrap()]["added"], 2);
+    let (_, comments) = face.send("GET", &format!("/v1/parts/{PART}/comments"), None, "", None).await;
+    assert_eq!(comments["count"], before["count"], "the same count as everywhere");
+    let gone = comments["items"][0]["id"].as_str().unwrap().to_owned();
+    face.send("DELETE", &format!("/v1/comments/{gone}"), Some(1), "", None).await;
+    let (_, after) = face.send("GET", &path, None, "", None).await;
+    assert_eq!(after["count"]["count"], 1);
+    assert_ne!(after["digest"], before["digest"], "another tally has another fingerprint");
+}

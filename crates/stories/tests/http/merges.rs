@@ -164,3 +164,24 @@ async fn hostile_messages_are_poison_and_change_nothing() {
     world.tell::<TallyFact>(&good).await.unwrap();
     assert_eq!(world.get(&path).await.1["counts"]["comments"]["count"], 5);
 }
+
+#[tokio::test]
+async fn the_proof_of_a_count_names_its_tallies_and_knows_what_it_does_not_know() {
+    let (one, other) = (World::new().await, World::new().await);
+    let part = "a".repeat(32);
+    let (group, path) = (format!("part:{part}"), format!("/v1/parts/{part}/comment-count/proof"));
+    one.tell_tallies(&[(&group, 1, 5, 1), (&group, 2, 3, 0)]).await;
+    other.tell_tallies(&[(&group, 2, 3, 0)]).await;
+    let (_, lacking) = other.get(&path).await;
+    other.tell_tallies(&[(&group, 1, 4, 1)]).await;
+    other.tell_tallies(&[(&group, 1, 5, 1)]).await;
+    let ((_, proof), (_, same)) = (one.get(&path).await, other.get(&path).await);
+    assert_eq!(proof["count"]["count"], 7);
+    assert_eq!(proof["digest"], same["digest"], "equal tallies, equal digests, whatever came in between");
+    assert_ne!(proof["digest"], lacking["digest"]);
+    assert!(proof["digest"].as_str().unwrap().starts_with("2:"), "{proof}");
+    let writers = proof["writers"].as_array().unwrap();
+    assert_eq!(writers.len(), 2);
+    assert!(writers.iter().all(|writer| writer["answers"] == false && writer["exact_as_of"].is_null()));
+    assert!(proof["exact_as_of"].is_null(), "no writer has told yet that this is all");
+}
