@@ -152,6 +152,12 @@ fn check_queue(args: &ServeArgs) -> Result<(), ServeError> {
     if url.scheme() == "memory" {
         tracing::warn!("memory: forgets what is on its way when this process ends: counts may stay behind");
     }
+    if url.scheme().starts_with("nats-core") && args.anti_entropy == 0 {
+        tracing::warn!(
+            queue = %url,
+            "this broker loses messages, and --anti-entropy 0 never finds out what: counts will stay behind"
+        );
+    }
     Ok(())
 }
 

@@ -197,6 +197,70 @@ async fn nats_carries_the_platform() {
     tokio::task::spawn_blocking(move || carries_the_platform(&url)).await.unwrap();
 }
 
+/// Core NATS keeps nothing, and half of what is given to it is lost for ever on top: anti-entropy makes every count exact,
+/// also where the server is killed meanwhile.
+#[cfg(feature = "nats")]
+#[tokio::test(flavor = "multi_thread")]
+async fn core_nats_that_loses_half_of_all_messages_is_exact() {
+    let Some(broker) = started(testbed::Nats::start().await) else { return };
+    let url = format!("nats-core://{}", broker.address());
+    let replay = move || {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("corpus.ndjson");
+        corpus(&file, 600);
+        let mut command = antiphon();
+        command.arg("replay").arg(&file).args([
+            "--lossy",
+            "0.5",
+            "--hostile",
+            "7",
+            "--kill",
+            "--queue",
+            &url,
+        ]);
+        run(&mut command)
+    };
+    let (output, text) = tokio::task::spawn_blocking(replay).await.unwrap();
+    println!("{text}");
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("exact: 5 parts, 600 posted"), "{text}");
+    assert!(text.contains("50 % of all messages lost for ever"), "{text}");
+    assert!(!text.contains("(off in 0 parts)"), "the faults were played: {text}");
+}
+
+/// Without anti-entropy such a queue loses counts, and an operator is told so before that happens.
+#[cfg(feature = "nats")]
+#[test]
+fn core_nats_without_anti_entropy_is_warned_of() {
+    for (scheme, seconds, warned) in
+        [("nats-core", "0", true), ("nats-core", "10", false), ("nats", "0", false)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = antiphon();
+        // Nobody is there: that is told as well, and is no reason not to serve.
+        command.args([
+            "serve",
+            "--empty",
+            "--listen",
+            "127.0.0.1:0",
+            "--queue",
+            &format!("{scheme}://127.0.0.1:1"),
+        ]);
+        command.args(["--anti-entropy", seconds, "--log", "warn", "--data"]).arg(folder.path());
+        let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn();
+        let mut child = child.unwrap();
+        let mut greeting = String::new();
+        let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut stdout, &mut greeting).unwrap();
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let told =
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(greeting.starts_with("antiphon is at"), "{greeting} {told}");
+        assert_eq!(told.contains("--anti-entropy"), warned, "{scheme} {seconds}: {told}");
+    }
+}
+
 #[cfg(feature = "rabbitmq")]
 #[tokio::test(flavor = "multi_thread")]
 async fn rabbitmq_carries_the_platform() {
