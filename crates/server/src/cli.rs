@@ -3,6 +3,7 @@
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::heal::{AdoptArgs, RecountArgs};
 use crate::commands::pbs::PbsArgs;
+use crate::commands::status::StatusArgs;
 use crate::commands::{QueueCommand, TopicsCommand};
 use crate::given::GivenUrl;
 use crate::sites::Sites;
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     Topics(TopicsCommand),
     Recount(RecountArgs),
     Adopt(AdoptArgs),
+    Status(StatusArgs),
     Pbs(Box<PbsArgs>),
     /// Print a script that completes the command line in a shell.
     Completions(CompletionsArgs),

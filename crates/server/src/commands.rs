@@ -1,4 +1,4 @@
-//! `antiphon queue …`, `antiphon topics …`, `antiphon pbs` and `antiphon completions`: for whoever runs a queue, on any
+//! `antiphon queue …`, `antiphon topics …`, `antiphon status`, `antiphon pbs` and `antiphon completions`: for whoever runs a queue, on any
 //! broker.
 //!
 //! | module | what |
@@ -10,7 +10,7 @@
 //! | `take` | taking many messages at a time |
 //! | `drain`, `peek`, `send`, `redrive`, `stat`, `bench`, `audit`, `serve_sqs` | a command each |
 //! | `heal` | `recount` and `adopt` |
-//! | `topics`, `pbs`, `completions` | the others |
+//! | `topics`, `status`, `pbs`, `completions` | the others |
 
 pub(crate) mod audit;
 pub(crate) mod bench;
@@ -27,6 +27,7 @@ pub(crate) mod redrive;
 pub(crate) mod send;
 pub(crate) mod serve_sqs;
 pub(crate) mod stat;
+pub(crate) mod status;
 pub(crate) mod take;
 pub(crate) mod topics;
 
@@ -96,6 +97,11 @@ pub(crate) async fn recount(args: heal::RecountArgs) -> ExitCode {
 /// Runs `antiphon adopt`.
 pub(crate) async fn adopt(args: heal::AdoptArgs) -> ExitCode {
     ended("adopt", begun(&args.common, heal::adopt(&args)).await)
+}
+
+/// Runs `antiphon status`.
+pub(crate) async fn status(args: status::StatusArgs) -> ExitCode {
+    ended("status", begun(&args.common, status::run(&args)).await)
 }
 
 /// Runs `antiphon pbs`.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `cli` | the command line, the only place that reads the environment |
 //! | `serve` | starting, running and stopping a process |
-//! | `commands` | `antiphon queue …`, `topics …`, `pbs`, `recount`, `adopt`, `completions` |
+//! | `commands` | `antiphon queue …`, `topics …`, `status`, `pbs`, `recount`, `adopt`, `completions` |
 //! | `sites` | which sites there are, and which one this is |
 //! | `given` | the URL of a broker, as it was given |
 //! | `data` | the data folder: whose it is, its keys |
@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         Some(cli::Command::Topics(command)) => runtime.block_on(commands::topics(command)),
         Some(cli::Command::Recount(args)) => runtime.block_on(commands::recount(args)),
         Some(cli::Command::Adopt(args)) => runtime.block_on(commands::adopt(args)),
+        Some(cli::Command::Status(args)) => runtime.block_on(commands::status(args)),
         Some(cli::Command::Pbs(args)) => runtime.block_on(commands::pbs(*args)),
         Some(cli::Command::Completions(args)) => commands::completions::run(&args),
         Some(cli::Command::Serve(args)) => serve(&runtime, &args),

@@ -1,12 +1,18 @@
 //! `antiphon pbs`: what it tells of models, of files, and of a server that runs.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the verdict")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests, where a panic is the verdict"
+)]
 
 mod common;
 
 use common::{Platform, antiphon};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::time::Duration;
 
 /// Runs it; gives the exit status, standard output, standard error.
 fn pbs(args: &[&str]) -> (Option<i32>, String, String) {
@@ -155,16 +161,30 @@ fn what_a_server_measured_is_its_curve() {
     assert!(code == Some(2) && error.contains("no link has counted"), "{error}");
 }
 
+/// The status, when anti-entropy has found that Stories has all tallies of Comments.
+fn compared(platform: &Platform) -> Value {
+    for _ in 0..600 {
+        let status = platform.get("/status");
+        let replica = status["services"]["comments"]["replica"].as_str().unwrap();
+        if status["links"]["tallies/stories/main"]["publishers"][replica]["exact_as_of_ms"].is_u64() {
+            return status;
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    panic!("tallies were never found to be equal: {}", platform.get("/status"))
+}
+
 /// Every link of a server tells how long its news took, and it is read from there.
 #[test]
 fn a_running_server_tells_how_stale_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let platform = Platform::start(folder.path(), &[]);
+    let platform = Platform::start(folder.path(), &["--anti-entropy", "1"]);
     platform.wait_until_quiet();
-    let status = platform.get("/status");
+    let status = compared(&platform);
     let links = status["links"].as_object().unwrap();
-    let heard: Vec<_> = status["queue"]["subscriptions"].as_object().unwrap().keys().collect();
-    assert_eq!(links.keys().collect::<Vec<_>>(), heard);
+    let heard = status["queue"]["subscriptions"].as_object().unwrap().keys();
+    let facts: Vec<_> = heard.filter(|name| !name.starts_with("wants.")).collect();
+    assert_eq!(links.keys().collect::<Vec<_>>(), facts);
     // The starter story has comments: their counts were announced, and its part.
     for link in ["tallies/stories/main", "parts/comments/main", "profiles/stories/main"] {
         for window in ["since_start", "last_hour"] {
@@ -184,5 +204,13 @@ fn a_running_server_tells_how_stale_it_is() {
     assert!(text.contains("tallies/stories/main") && text.contains("99.9 %"), "{text}");
     let one = told(&["--from", &format!("{url}/status"), "--link", "tallies", "--trials", "10000"]);
     assert!(one.starts_with("tallies/stories/main, N=1 R=1 W=0: "), "{one}");
+    // And all of it at a glance.
+    let output = antiphon().args(["status", &url]).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{shown}");
+    let replica = status["services"]["comments"]["replica"].as_str().unwrap();
+    let line = shown.lines().find(|line| line.starts_with("tallies/stories/main") && line.contains(replica));
+    assert!(line.is_some_and(|line| line.ends_with('Z')), "exact as of a time:\n{shown}");
+    assert!(shown.contains("fresh, in the last hour"), "{shown}");
     assert!(platform.stop().success());
 }

@@ -1,26 +1,18 @@
 //! What was measured: a file of numbers, or the `/status` of a running server.
 
 use super::super::error::CommandError;
+use super::super::status;
 use super::wrong;
 use crate::status::{LagStatus, Window};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use pbs::{Distribution, SAMPLES_MAX};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use tokio::time::timeout;
 
-/// The longest status, and the longest file of numbers, in bytes.
+/// The longest file of numbers, or with a status, in bytes.
 const BYTES_MAX: u64 = 32 << 20;
-/// How long a server may take to tell its status: it asks its broker for depths.
-const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// As much of a status as is needed here.
 #[derive(Debug, Deserialize)]
@@ -67,7 +59,7 @@ pub(super) async fn measured(
     last_hour: bool,
 ) -> Result<Vec<(String, Distribution)>, CommandError> {
     let body = if source.starts_with("http://") {
-        ask(source).await.map_err(|why| CommandError::Asked { url: source.to_owned(), why })?
+        status::ask(source).await?
     } else if source.contains("://") {
         return Err(wrong("--from", format_args!("{source}: it takes http://host:port, or a file")));
     } else {
@@ -98,21 +90,4 @@ pub(super) async fn measured(
         return Err(wrong("--from", why));
     }
     Ok(measured)
-}
-
-async fn ask(source: &str) -> Result<Vec<u8>, String> {
-    let base = source.trim_end_matches('/');
-    let url = if base.ends_with("/status") { base.to_owned() } else { format!("{base}/status") };
-    let url = url.parse().map_err(|error| format!("it is no URL: {error}"))?;
-    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-    let answered = async {
-        let answer = client.get(url).await.map_err(|error| consumer::Chain(&error).to_string())?;
-        if !answer.status().is_success() {
-            return Err(format!("it answered {}", answer.status()));
-        }
-        let bytes_max = usize::try_from(BYTES_MAX).unwrap_or(usize::MAX);
-        let body = Limited::new(answer.into_body(), bytes_max).collect().await;
-        body.map(|body| body.to_bytes().to_vec()).map_err(|error| error.to_string())
-    };
-    timeout(ANSWER_MAX, answered).await.unwrap_or_else(|_| Err(format!("no answer within {ANSWER_MAX:?}")))
 }
