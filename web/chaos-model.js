@@ -69,29 +69,26 @@ export function faultsOn(faults) {
   return FAULTS.filter(({ name }) => faults[name] > 0).map(({ name, label }) => `${label} ${percent(faults[name])}`);
 }
 
-/** In a sentence, what one looks at: {mood, text}. Moods: calm, broken, healing, healed. */
+/**
+ * In a sentence, what one looks at: {mood, text, spoken}. Moods: calm, broken, healing, healed. `spoken` is for those who
+ * listen: it changes when something happens, and not with every number.
+ */
 export function verdict(state) {
   const away = state.services.filter(({ condition }) => condition !== "running").map(({ name }) => titled(name));
   const broken = [...faultsOn(state.faults), ...away.map((name) => `${name} is away`)];
   const wrong = state.plain_off > 0 ? ` “+1” is off by ${grouped(state.plain_off)}` : "";
-  if (broken.length > 0) {
-    return { mood: "broken", text: `Broken now: ${broken.join(", ")}.${wrong ? `${wrong}.` : ""}` };
+  const said = (mood, spoken, more = wrong && `${wrong}.`) => ({ mood, spoken, text: `${spoken}${more}` });
+  if (broken.length > 0) return said("broken", `Broken now: ${broken.join(", ")}.`);
+  if (state.habits.rate > 0) {
+    if (!wrong) return said("calm", "Nothing is broken yet. Choose a day, or turn something on.");
+    return said("calm", "Nothing is broken now.", `${wrong}, and stays so.`);
   }
-  const rests = state.habits.rate === 0;
-  if (state.quiet && state.exact_off === 0 && rests) {
-    const forEver = wrong ? `${wrong}, for ever.` : "";
-    return { mood: "healed", text: `Every count is exact: nothing was lost.${forEver}` };
+  if (state.quiet && state.exact_off === 0) {
+    return said("healed", "Every count is exact: nothing was lost.", wrong && `${wrong}, for ever.`);
   }
-  if (rests) {
-    const held = state.on_way > 0 ? `${grouped(state.on_way)} messages are still on their way` : "what was lost is being found";
-    return { mood: "healing", text: `Healing: ${held}.${wrong ? `${wrong}.` : ""}` };
-  }
-  return {
-    mood: "calm",
-    text: wrong
-      ? `Nothing is broken now.${wrong}, and stays so.`
-      : "Nothing is broken yet. Choose a day, or turn something on.",
-  };
+  if (!state.on_way) return said("healing", "Healing: what was lost is being found.");
+  const messages = state.on_way === 1 ? "1 message is" : `${grouped(state.on_way)} messages are`;
+  return { ...said("healing", "Healing."), text: `Healing: ${messages} still on the way.${wrong && `${wrong}.`}` };
 }
 
 /** "stories" → "Stories". */
@@ -128,4 +125,9 @@ export function repairs({ digests, wants, rows, bytes }) {
 export function size(bytes) {
   if (bytes < 1000) return `${bytes} B`;
   return bytes < 1_000_000 ? `${Math.round(bytes / 1000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
+/** Whether a link carries news; the others carry what is asked for. */
+export function isNews({ topic }) {
+  return !topic.startsWith("wants.");
 }

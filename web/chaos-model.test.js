@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { drift, FAULTS, faultsOn, grouped, joinHistory, lag, linkName, percent, repairs, sameRows, scored, size, verdict } from "./chaos-model.js";
+import { drift, FAULTS, faultsOn, grouped, isNews, joinHistory, lag, linkName, percent, repairs, sameRows, scored, size, verdict } from "./chaos-model.js";
 
 const calm = Object.fromEntries(FAULTS.map(({ name }) => [name, 0]));
 const state = (other) => ({
@@ -49,7 +49,9 @@ test("the verdict names what is broken, and nothing that is not", () => {
   assert.deepEqual(faultsOn({ ...calm, drop: 0.5, duplicate: 0.2 }), ["Duplicates 20 %", "Loss 50 %"]);
   assert.equal(verdict(state({})).mood, "calm");
   const broken = verdict(state({ faults: { ...calm, drop: 0.5 }, plain_off: 7 }));
-  assert.deepEqual(broken, { mood: "broken", text: "Broken now: Loss 50 %. “+1” is off by 7." });
+  assert.equal(broken.mood, "broken");
+  assert.equal(broken.text, "Broken now: Loss 50 %. “+1” is off by 7.");
+  assert.equal(broken.spoken, "Broken now: Loss 50 %.", "not every number is read out");
   const away = verdict(state({ services: [{ name: "stories", condition: "killed" }] }));
   assert.equal(away.text, "Broken now: Stories is away.");
 });
@@ -60,8 +62,12 @@ test("it is healed when nothing is on its way and every count is exact, and not 
   assert.equal(verdict(state({ ...rests, quiet: true })).text, "Every count is exact: nothing was lost. “+1” is off by 3, for ever.");
   assert.equal(verdict(state({ ...rests, quiet: true, exact_off: 1 })).mood, "healing");
   assert.equal(verdict(state({ ...rests, quiet: true, exact_off: null })).mood, "healing");
-  assert.equal(verdict(state({ ...rests, quiet: false, on_way: 2 })).text, "Healing: 2 messages are still on their way. “+1” is off by 3.");
+  assert.equal(verdict(state({ ...rests, quiet: false, on_way: 2 })).text, "Healing: 2 messages are still on the way. “+1” is off by 3.");
   assert.equal(verdict(state({ quiet: true })).mood, "calm", "while people write it may be off again at once");
+});
+
+test("links that only ask are not among those that carry news", () => {
+  assert.deepEqual([{ topic: "tallies" }, { topic: "wants.tallies" }].map(isNews), [true, false]);
 });
 
 test("what repairs is told in words", () => {

@@ -2,7 +2,7 @@
 
 import { call, Problem } from "./api.js";
 import { chart } from "./chaos-chart.js";
-import { drift, FAULTS, grouped, HABITS, joinHistory, lag, linkName, percent, repairs, sameRows, scored, titled, verdict } from "./chaos-model.js";
+import { drift, FAULTS, grouped, HABITS, isNews, joinHistory, lag, linkName, percent, repairs, sameRows, scored, titled, verdict } from "./chaos-model.js";
 import { arrange, attribute, h, setText } from "./dom.js";
 import { tell } from "./notice.js";
 
@@ -285,8 +285,10 @@ function show(state) {
   const said = verdict(state);
   attribute(place("verdict"), "data-mood", said.mood);
   setText(place("verdict"), said.text);
+  setText(place("spoken"), said.spoken);
   const total = state.listed === null ? "?" : grouped(state.listed);
-  const counted = (count) => (count === null ? "Stories is away: nobody sees them" : `${grouped(count)} counted, ${total} in the lists`);
+  const counted = (count) =>
+    count === null ? "Stories is away: nobody sees them" : `${grouped(count)} counted, ${total} in the lists of ${state.parts.length} parts`;
   exactScore.show(state.exact_off, counted(state.shown));
   plainScore.show(state.plain_off, counted(state.plain));
   drawing.show(history);
@@ -298,9 +300,11 @@ function show(state) {
   }
   arrange(serviceList, [...services.values()].map((one) => one.element));
   offer(state.presets);
-  attribute(goOn, "hidden", state.habits.rate > 0);
+  const rests = said.mood === "healed" || said.mood === "healing";
+  attribute(goOn, "hidden", !rests);
+  attribute(healButton, "hidden", rests);
   partTable.show(state.parts);
-  linkTable.show(state.links);
+  linkTable.show(state.links.filter(isNews));
   repairTable.show(repairs(state.repair));
   playedTable.show(PLAYED.map(([name, words]) => [words, state.played[name]]));
 }
@@ -320,7 +324,7 @@ async function refresh() {
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     attribute(place("verdict"), "data-mood", "gone");
-    setText(place("verdict"), "The game is over, or cannot be reached: start `antiphon chaos` again.");
+    for (const id of ["verdict", "spoken"]) setText(place(id), "The game is over, or cannot be reached: start `antiphon chaos` again.");
   } finally {
     asking = false;
   }
