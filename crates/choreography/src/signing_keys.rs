@@ -30,8 +30,10 @@ pub fn cover<R>(ring: &Arc<KeyRing>) -> Cover<SigningKeyFact, R>
 where
     R: Row<Key = KeyId, State = SigningKeyState>,
 {
-    let judge = Arc::clone(ring);
-    Cover::new().believing(move |id, state| believe(&judge, *id, state))
+    let (judge, ring) = (Arc::clone(ring), Arc::clone(ring));
+    Cover::new()
+        .believing(move |id, state| believe(&judge, *id, state))
+        .on_heard(move |id, state| learn(&ring, *id, state))
 }
 
 /// Believes the keys that a store has.

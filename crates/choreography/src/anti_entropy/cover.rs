@@ -19,6 +19,9 @@ type Joining<F> = Arc<
     dyn Fn(&mut View<'_>, &<F as Fact>::Key, <F as Fact>::State) -> Result<bool, ViewError> + Send + Sync,
 >;
 
+/// Hears of a row that a subscriber had, once it is on the disk here.
+type OnHeard<F> = Arc<dyn Fn(&<F as Fact>::Key, &<F as Fact>::State) + Send + Sync>;
+
 /// Keys and states.
 type Rows<F> = Vec<(<F as Fact>::Key, <F as Fact>::State)>;
 
@@ -26,6 +29,7 @@ type Rows<F> = Vec<(<F as Fact>::Key, <F as Fact>::State)>;
 pub struct Cover<F: Fact, R> {
     joining: Joining<F>,
     believe: Believe<F>,
+    on_heard: Option<OnHeard<F>>,
     row: PhantomData<fn() -> R>,
 }
 
@@ -46,7 +50,8 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Cover<F, R> {
     pub fn new() -> Self {
         let joining =
             |view: &mut View<'_>, key: &F::Key, state| view.join::<R>(key, state).map(|joined| joined.grew);
-        Self { joining: Arc::new(joining), believe: Arc::new(|_, _| Ok(())), row: PhantomData }
+        let believe: Believe<F> = Arc::new(|_, _| Ok(()));
+        Self { joining: Arc::new(joining), believe, on_heard: None, row: PhantomData }
     }
 
     /// Joins it in the service's own way: the same that [`crate::Merge`] is given. It runs in a write, perhaps more than once.
@@ -56,6 +61,14 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Cover<F, R> {
         joining: impl Fn(&mut View<'_>, &F::Key, F::State) -> Result<bool, ViewError> + Send + Sync + 'static,
     ) -> Self {
         self.joining = Arc::new(joining);
+        self
+    }
+
+    /// Calls `hook` with every row of a subscriber's that was joined and committed, perhaps more than once. It must not
+    /// block.
+    #[must_use]
+    pub fn on_heard(mut self, hook: impl Fn(&F::Key, &F::State) + Send + Sync + 'static) -> Self {
+        self.on_heard = Some(Arc::new(hook));
         self
     }
 
@@ -180,6 +193,10 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Route for Covered<F, R> {
             let rows = self.side_by_side(&values)?;
             let bulk: Vec<F::Key> = bulk.iter().filter_map(|key| key_of(key)).collect();
             let joining = Arc::clone(&self.cover.joining);
+            let told = self.cover.on_heard.as_ref().map(|hook| {
+                let heard = rows.iter().flatten().filter(|(_, theirs)| *theirs != F::State::default());
+                (hook, heard.cloned().collect::<Rows<F>>())
+            });
             let hears = values.iter().any(|value| !value.rows.is_empty());
             let exchange = move |view: &mut View<'_>| {
                 let keys = rows.iter().flatten().map(|(key, _)| key).chain(&bulk);
@@ -213,7 +230,11 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Route for Covered<F, R> {
             } else {
                 self.store.write_relaxed(exchange).await
             };
-            written.map_err(store::WriteError::into_store)
+            let marked = written.map_err(store::WriteError::into_store)?;
+            if let Some((hook, heard)) = told {
+                heard.iter().for_each(|(key, state)| hook(key, state));
+            }
+            Ok(marked)
         })
     }
 

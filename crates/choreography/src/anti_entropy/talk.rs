@@ -8,7 +8,7 @@
 use super::look::Look;
 use super::pace::{
     ANEW_AFTER, ASKS_IN_TRAFFIC_MAX, ASKS_MAX, ASKS_OF_RANGE_MAX, ASKS_UNTIL_PLAIN, DIGEST_AGE_MAX_MS,
-    OLD_DIGESTS_MAX, OPEN_MAX, PATIENCE_MAX, PIECES, VALUES_BYTES_MAX, VALUES_MAX,
+    MESSAGE_BYTES, OLD_DIGESTS_MAX, OPEN_MAX, PATIENCE_MAX, PIECES, VALUES_BYTES_MAX, VALUES_MAX,
 };
 use super::wire::{Digest, Item, Kept, Run};
 use std::collections::BTreeMap;
@@ -271,10 +271,14 @@ fn question(range: &KeyRange, there: Sums, here: Sums, plain: bool, look: &Look)
     }
 }
 
-/// All rows of a range, where they are few. One alone is always few: larger than a message it could not have come.
+/// All rows of a range, where they are few. One alone is always few; where it came in pieces, larger than a message, it is
+/// left out: who announces it then takes it for missing, and announces it again.
 fn values(range: &KeyRange, look: &Look) -> Result<Option<Vec<Kept>>, StoreError> {
-    let rows = look.rows(range, VALUES_MAX + 1)?;
+    let mut rows = look.rows(range, VALUES_MAX + 1)?;
     let bytes: usize = rows.iter().map(|(_, state)| state.len()).sum();
+    if rows.len() == 1 && bytes > MESSAGE_BYTES {
+        rows.clear();
+    }
     let few = rows.len() <= 1 || (rows.len() <= VALUES_MAX && bytes <= VALUES_BYTES_MAX);
     Ok(few.then(|| rows.into_iter().map(|(key, state)| (key.to_vec(), state.to_vec())).collect()))
 }

@@ -8,6 +8,7 @@
     reason = "helpers of tests, where a panic is the verdict"
 )]
 
+mod late;
 mod play;
 mod random;
 mod scenes;

@@ -5,6 +5,7 @@ use api::{KeyRing, SigningKey};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use choreography::anti_entropy::AntiEntropy;
 use choreography::kept::{self, StoreDeadLetters};
 use choreography::{Link, Relay};
 use comments::Comments;
@@ -12,11 +13,12 @@ use consumer::{Backoff, DefaultStack, Layer as _, Pump};
 use queue::{Faults, Faulty, MemoryQueue, Queue, Receiver, Subscription, SubscriptionConfig};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Memory, Row as _, SeededWorld, Setup, Store};
 use stories::Stories;
-use stories::rows::{ReadersRow, ReadersSecretRow};
+use stories::rows::{CommentTallyRow, PartFactRow, ReadersRow, ReadersSecretRow};
 use tower::ServiceExt as _;
 use users::Users;
 
@@ -25,9 +27,13 @@ const DEPLOYMENT: &str = "00000000000000000000000000000001";
 /// The bytes of a service's rows, in the order of their keys.
 pub(crate) type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
+/// What a site keeps: a disk for each service.
+type Disks = [Memory; 3];
+
 /// A replica of every service.
 pub(crate) struct Site {
     name: &'static str,
+    disks: Disks,
     pub(crate) users: Users,
     pub(crate) stories: Stories,
     pub(crate) comments: Comments,
@@ -35,21 +41,49 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    async fn open(name: &'static str, seed: u64, signer: SigningKey, root: &SigningKey) -> Self {
-        let open = |service: &str, n: u64| {
+    /// Opens a site on its disks; one that is alone tells siblings nothing, and hears nothing from them.
+    async fn open(name: &'static str, seed: u64, disks: Disks, alone: bool) -> Self {
+        let root = SigningKey::from_seed([1; 32]);
+        let signer = SigningKey::from_seed([name.as_bytes()[0]; 32]);
+        let topics = users::siblings::TOPICS
+            .into_iter()
+            .chain(stories::siblings::TOPICS)
+            .chain(comments::siblings::TOPICS);
+        let muted: Vec<_> = topics.filter(|_| alone).collect();
+        let open = |service: &str, n: usize| {
             // Clocks that run apart: the second site's is behind by some seconds.
-            let world = SeededWorld::new(seed * 10 + n, (NOW_S - 3 * (seed % 2)) * 1_000);
-            let setup = Setup::of(service).in_deployment(DEPLOYMENT);
-            Store::open(Memory::new(), Arc::new(world), &setup).unwrap()
+            let start_s = if name == "a" { NOW_S } else { NOW_S - 3 };
+            let own = seed * 100 + u64::from(name.as_bytes()[0]) * 10 + n as u64;
+            let world = SeededWorld::new(own, start_s * 1_000);
+            let setup = Setup::of(service).in_deployment(DEPLOYMENT).muting(muted.iter().copied());
+            Store::open(disks[n].clone(), Arc::new(world), &setup).unwrap()
         };
         let ring = || Arc::new(KeyRing::new(root.public(), || NOW_S));
-        let certificate = certify(root, &signer.public());
-        let users = Users::open(open(users::NAME, 1), ring(), signer, certificate).await.unwrap();
-        let stories = Stories::open(open(stories::NAME, 2), ring()).await.unwrap();
-        let comments = Comments::open(open(comments::NAME, 3), ring()).await.unwrap();
+        let certificate = certify(&root, &signer.public());
+        let users = Users::open(open(users::NAME, 0), ring(), signer, certificate).await.unwrap();
+        let stories = Stories::open(open(stories::NAME, 1), ring()).await.unwrap();
+        let comments = Comments::open(open(comments::NAME, 2), ring()).await.unwrap();
         let described = users.router().merge(stories.router()).merge(comments.router());
         let router = api::problem::problems_only(described.split_for_parts().0);
-        Self { name, users, stories, comments, router }
+        Self { name, disks, users, stories, comments, router }
+    }
+
+    /// Stops it, and gives back what it kept.
+    async fn closed(self) -> Disks {
+        let Self { disks, users, stories, comments, router, .. } = self;
+        drop(router);
+        for store in [users.store(), stories.store(), comments.store()] {
+            store.clone().close().await;
+        }
+        disks
+    }
+
+    fn anti_entropies(&self, queue: &dyn Queue) -> [AntiEntropy; 3] {
+        [
+            self.users.anti_entropy(queue.publisher()).unwrap(),
+            self.stories.anti_entropy(queue.publisher()).unwrap(),
+            self.comments.anti_entropy(queue.publisher()).unwrap(),
+        ]
     }
 
     pub(crate) fn stores(&self) -> [&Store; 3] {
@@ -129,6 +163,25 @@ impl Site {
     }
 }
 
+/// Whether the services of a site have copies of one another's rows as they are.
+fn has_copies([users, stories, comments]: &[Rows; 3]) -> bool {
+    let of = |rows: &Rows, tag: u8, kinds: RangeInclusive<u8>| -> Rows {
+        let wanted = rows.iter().filter(|(key, _)| key[0] == tag && kinds.contains(&key[1]));
+        wanted.map(|(key, value)| (key[1..].to_vec(), value.clone())).collect()
+    };
+    let all = |rows, tag| of(rows, tag, 0..=u8::MAX);
+    // The tallies of replies are not for Stories.
+    let counted = of(comments, comments::rows::TallyRow::TAG, 0..=1);
+    let profiles = all(users, users::rows::ProfileRow::TAG);
+    let keys = all(users, users::rows::SigningKeyRow::TAG);
+    counted == all(stories, CommentTallyRow::TAG)
+        && all(stories, PartFactRow::TAG) == all(comments, comments::rows::PartRow::TAG)
+        && profiles == all(stories, stories::rows::ProfileRow::TAG)
+        && profiles == all(comments, comments::rows::ProfileRow::TAG)
+        && keys == all(stories, stories::rows::SigningKeyRow::TAG)
+        && keys == all(comments, comments::rows::SigningKeyRow::TAG)
+}
+
 /// Two sites and what is between them.
 pub(crate) struct World {
     pub(crate) a: Site,
@@ -137,38 +190,76 @@ pub(crate) struct World {
     seed: u64,
     pumps: Vec<Pump>,
     relays: Vec<Relay>,
+    anti_entropies: Vec<AntiEntropy>,
     receivers: Vec<Arc<dyn Receiver>>,
 }
 
 impl World {
     pub(crate) async fn new(seed: u64, faults: Faults) -> Self {
-        let root = SigningKey::from_seed([1; 32]);
-        let a = Site::open("a", seed * 2, SigningKey::from_seed([2; 32]), &root).await;
-        let b = Site::open("b", seed * 2 + 1, SigningKey::from_seed([3; 32]), &root).await;
+        Self::on([Disks::default(), Disks::default()], seed, faults, false).await
+    }
+
+    /// Two sites of which neither names the other.
+    pub(crate) async fn apart(seed: u64, faults: Faults) -> Self {
+        Self::on([Disks::default(), Disks::default()], seed, faults, true).await
+    }
+
+    /// All processes end, and begin again on the same disks, each alone or as siblings, with another queue.
+    pub(crate) async fn reopened(self, alone: bool, faults: Faults) -> Self {
+        let Self { a, b, seed, .. } = self;
+        let disks = [a.closed().await, b.closed().await];
+        Self::on(disks, seed + 1_000, faults, alone).await
+    }
+
+    async fn on([a, b]: [Disks; 2], seed: u64, faults: Faults, alone: bool) -> Self {
+        let (a, b) = (Site::open("a", seed, a, alone).await, Site::open("b", seed, b, alone).await);
         let queue = Faulty::new(MemoryQueue::new(), faults);
-        let mut world =
-            Self { a, b, queue, seed, pumps: Vec::new(), relays: Vec::new(), receivers: Vec::new() };
-        let mut begun = Vec::new();
-        for site in [&world.a, &world.b] {
-            for (service, store, link) in site.links(&world.queue) {
+        let (mut pumps, mut relays) = (Vec::new(), Vec::new());
+        let (mut receivers, mut anti_entropies) = (Vec::new(), Vec::new());
+        for site in [&a, &b] {
+            let links = site.links(&queue).collect::<Vec<_>>();
+            let names = [users::NAME, stories::NAME, comments::NAME];
+            let own = site.anti_entropies(&queue);
+            let wants = own.iter().zip(names).zip(site.stores()).flat_map(|((own, name), store)| {
+                own.links().unwrap().into_iter().map(move |link| (name, store, link))
+            });
+            for (service, store, link) in links.into_iter().chain(wants) {
                 let subscription = Subscription::new(link.topic, service, site.name).unwrap();
-                let receiver =
-                    world.queue.subscribe(&subscription, SubscriptionConfig::default()).await.unwrap();
+                let receiver = queue.subscribe(&subscription, SubscriptionConfig::default()).await.unwrap();
                 let handler = DefaultStack::new(seed).layer(link.handler);
                 let pump = Pump::builder(Arc::clone(&receiver), handler)
                     .nack_backoff(Backoff::new(Duration::from_millis(10), Duration::from_millis(50)))
                     .dead_letters(StoreDeadLetters::new(store.clone(), subscription))
                     .seed(seed)
                     .build();
-                begun.push((pump, receiver));
+                pumps.push(pump);
+                receivers.push(receiver);
             }
-            world.relays.extend(site.relays(&world.queue));
+            relays.extend(site.relays(&queue));
+            anti_entropies.extend(own);
         }
-        for (pump, receiver) in begun {
-            world.pumps.push(pump);
-            world.receivers.push(receiver);
+        Self { a, b, queue, seed, pumps, relays, anti_entropies, receivers }
+    }
+
+    /// Lets anti-entropy work until both have the same rows, and every service the copies that it keeps of others'.
+    pub(crate) async fn heal(&mut self) {
+        for _ in 0..400 {
+            for one in &self.anti_entropies {
+                one.step().await.unwrap();
+            }
+            self.settle().await;
+            let (here, there) = (self.a.rows().await, self.b.rows().await);
+            if here == there && has_copies(&here) {
+                return;
+            }
         }
-        world
+        self.expect_equal().await;
+        panic!("seed {}: a service lacks what another one announces", self.seed);
+    }
+
+    /// How many messages were lost for good.
+    pub(crate) fn lost(&self) -> u64 {
+        self.queue.counts().dropped
     }
 
     /// Works until nothing is to be announced and nothing is on its way.
