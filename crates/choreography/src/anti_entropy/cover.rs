@@ -232,7 +232,9 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Route for Covered<F, R> {
             };
             let marked = written.map_err(store::WriteError::into_store)?;
             if let Some((hook, heard)) = told {
-                heard.iter().for_each(|(key, state)| hook(key, state));
+                for (key, state) in heard.iter() {
+                    hook(key, state);
+                }
             }
             Ok(marked)
         })

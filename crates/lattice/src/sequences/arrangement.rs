@@ -172,7 +172,7 @@ impl<K: Clone + Ord> Arrangement<K> {
         let mut pieces: Vec<_> = slots.map(|slots| Self { slots, places: Map::default() }).collect();
         let places: Vec<_> = self.places.iter().collect();
         for some in places.chunks(items_max.max(1)) {
-            let places = some.iter().map(|(key, register)| ((*key).clone(), (*register).clone())).collect();
+            let places = some.iter().map(|(key, register)| ((*key).clone(), **register)).collect();
             pieces.push(Self { slots: Sequence::default(), places });
         }
         pieces
