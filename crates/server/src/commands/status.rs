@@ -47,6 +47,7 @@ from         the replica that announces; a link has a line for each that was hea
 there, here  rows on either side, when they were compared last
 differ       key ranges that are known to differ, and are being healed; ? where nothing was compared yet
 exact as of  all that it had at this time, by its clock, is here, and nothing else
+heard        when anything of its counts came; one that is silent for long may be lost: see antiphon adopt
 50 %, 99 %   how long it took until a change was shown here, in the last hour; 1 s: how many were shown within a second
 
 Exit status:
@@ -77,6 +78,25 @@ struct Service {
     outbox_more: bool,
     kept: u64,
     stopped: bool,
+    #[serde(default)]
+    writers: BTreeMap<String, Writer>,
+    recount: Option<Recount>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Writer {
+    generation: u32,
+    #[serde(rename = "writer")]
+    by: String,
+    here: bool,
+    heard_ms: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Recount {
+    replicas: Vec<String>,
+    rows_looked_at: u64,
+    groups_counted: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,7 +189,16 @@ impl Status {
         let connected = if self.queue.connected { "connected" } else { "not connected" };
         let why_not = self.queue.why_not.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         let queue = format!("queue {}, {connected}{why_not}", self.queue.url);
-        [format!("{head}\n{queue}"), self.services(), self.links(), self.freshness()].join("\n\n")
+        let parts = [
+            format!("{head}\n{queue}"),
+            self.services(),
+            self.links(),
+            self.freshness(),
+            self.writers(),
+            self.recounts(),
+        ];
+        let told: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        told.join("\n\n")
     }
 
     fn services(&self) -> String {
@@ -200,6 +229,38 @@ impl Status {
             }
         }
         out::columns(["link", "from", "rows there", "here", "differ", "exact as of"], &rows)
+    }
+
+    /// Who counts: a replica that nobody was heard of for long may be lost.
+    fn writers(&self) -> String {
+        let all = self.services.iter().flat_map(|(service, status)| {
+            status.writers.iter().map(move |(replica, writer)| {
+                let heard = match (writer.here, writer.heard_ms) {
+                    (true, _) => "here".to_owned(),
+                    (false, Some(heard_ms)) => rfc3339::format(heard_ms),
+                    (false, None) => "–".to_owned(),
+                };
+                let by = if writer.by == *replica { "itself".to_owned() } else { writer.by.clone() };
+                [service.clone(), replica.clone(), by, writer.generation.to_string(), heard]
+            })
+        });
+        let rows: Vec<_> = all.collect();
+        if rows.is_empty() {
+            return String::new();
+        }
+        out::columns(["counts of", "accepted by", "counted by", "generation", "heard"], &rows)
+    }
+
+    fn recounts(&self) -> String {
+        let told = self.services.iter().filter_map(|(service, status)| {
+            let Recount { replicas, rows_looked_at, groups_counted } = status.recount.as_ref()?;
+            let (rows, groups) = (grouped(*rows_looked_at), grouped(*groups_counted));
+            let names = replicas.join(", ");
+            Some(format!(
+                "{service} is counting again for {names}: {rows} rows looked at, {groups} groups counted"
+            ))
+        });
+        told.collect::<Vec<_>>().join("\n")
     }
 
     /// How long it took.
@@ -259,7 +320,10 @@ mod tests {
             "told_ms": 1_700_000_000_000_u64, "exact_as_of_ms": 1_469_727_000_000_u64, "lag_ms": 3, "digest": "x"});
         let status: Status = serde_json::from_value(json!({
             "version": "0.1.0", "deployment": "d", "quiet": false,
-            "services": {"stories": {"replica": "r", "outbox": 1024, "outbox_more": true, "kept": 3, "stopped": false}},
+            "services": {"stories": {"replica": "r", "outbox": 1024, "outbox_more": true, "kept": 3, "stopped": false,
+                "writers": {"a": {"generation": 0, "writer": "a", "here": true},
+                    "b": {"generation": 2, "writer": "a", "here": false, "heard_ms": 1_469_727_000_000_u64}},
+                "recount": {"replicas": ["b"], "rows_looked_at": 1000, "groups_counted": 7}}},
             "queue": {"url": "nats://h", "connected": false, "why_not": "refused", "in_hand": 0, "handled": 0,
                 "subscriptions": {"tallies/stories/main": {"ready": 5, "in_flight": 1, "delayed": 0, "dead": 0}}},
             "links": {
@@ -280,6 +344,9 @@ mod tests {
             "tallies/stories/main p2 – – ? –",
             "profiles/stories/main – 0 – – –",
             "tallies/stories/main 6 1,200 4 ms 1.50 s 98.5 %",
+            "stories a itself 0 here",
+            "stories b a 2 2016-07-28T17:30:00.000Z",
+            "stories is counting again for b: 1,000 rows looked at, 7 groups counted",
         ] {
             let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(text.lines().any(|found| words(found) == line), "{line}\n\n{text}");
