@@ -232,7 +232,7 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Route for Covered<F, R> {
             };
             let marked = written.map_err(store::WriteError::into_store)?;
             if let Some((hook, heard)) = told {
-                for (key, state) in heard.iter() {
+                for (key, state) in &*heard {
                     hook(key, state);
                 }
             }

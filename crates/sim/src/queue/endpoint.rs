@@ -251,7 +251,9 @@ impl Arrivals {
         self.endpoint.note(format_args!("receives {} from {}", taken.len(), self.subscription));
         if life.suffers(Fault::ReceiveLost) {
             self.endpoint.note(format_args!("and the answer is lost"));
-            taken.iter().for_each(|(slot, _)| broker.asked(&self.subscription, &receipt(*slot)));
+            for (slot, _) in &taken {
+                broker.asked(&self.subscription, &receipt(*slot));
+            }
             return Err(unanswered());
         }
         let until = Instant::now() + self.config.lease;
