@@ -32,6 +32,9 @@ pub(crate) struct Alarm {
     /// Somebody else writes them in a greater epoch.
     #[serde(default)]
     pub(crate) replaced: BTreeSet<ReplicaId>,
+    /// Nobody else writes them: their writer is one whose heir this replica is.
+    #[serde(default)]
+    pub(crate) inherited: BTreeSet<ReplicaId>,
 }
 
 impl Alarm {
@@ -231,9 +234,35 @@ fn heal(view: &mut View<'_>, fresh: ReplicaId) -> Result<Adopted, ViewError> {
             }
         }
     }
+    inherit(view, &alarm.inherited, &mut healed)?;
     healed.lost_data = lost || alarm.ahead.iter().any(|owner| healed.adopted.contains_key(owner));
     Recount::add(view, healed.adopted.keys().copied())?;
     Ok(healed)
+}
+
+/// Adopts what the replicas had adopted whose heir this one is.
+fn inherit(
+    view: &mut View<'_>,
+    inherited: &BTreeSet<ReplicaId>,
+    healed: &mut Adopted,
+) -> Result<(), ViewError> {
+    let writers = view.owners()?;
+    for replica in inherited {
+        let writer = writers.get(replica).map(|owner| owner.epoch.owner);
+        let is_ours = view.owned().epoch_of(*replica).is_some();
+        if is_ours || !writer.is_some_and(|writer| view.owned().epoch_of(writer).is_some()) {
+            continue;
+        }
+        let generation = view.next_generation(*replica)?;
+        let has_room = view.owned().iter().count() < OWNED_TALLIES_MAX;
+        if let Some(generation) = generation.filter(|_| has_room) {
+            view.adopt(*replica, generation)?;
+            healed.adopted.insert(*replica, Epoch { generation, owner: view.replica() });
+        } else {
+            tracing::error!(%replica, "its tallies are written by nobody, and cannot be adopted");
+        }
+    }
+    Ok(())
 }
 
 fn to_hex(bytes: &[u8]) -> String {

@@ -47,8 +47,13 @@ pub fn hear_tally<R: Counted>(
         Alarm::raise(view, |alarm| alarm.ahead.insert(owner))?;
         return Ok(Heard::Ahead);
     }
-    let news = view.join::<R::Tallies>(&(group.clone(), owner).into(), told)?.grew;
-    view.note_owner(owner, told.epoch)?;
+    let joined = view.join::<R::Tallies>(&(group.clone(), owner).into(), told)?;
+    let (news, epoch) = (joined.grew, joined.after.epoch);
+    view.note_owner(owner, epoch)?;
+    if ours.is_none() && view.owned().epoch_of(epoch.owner).is_some() {
+        // Its writer is this replica, or one whose heir this is: so nobody else counts it.
+        Alarm::raise(view, |alarm| alarm.inherited.insert(owner))?;
+    }
     if ours.is_some() {
         Alarm::raise(view, |alarm| alarm.replaced.insert(owner))?;
         return Ok(Heard::Replaced);

@@ -11,7 +11,7 @@ mod world;
 use world::{Faults, Outcome, Plant, World};
 
 /// Seeds of each test; [`many_seeds`] takes more.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 25;
 const SEEDS_MANY: u64 = 1_500;
 
 /// The seeds that end wrong, which is a failure unless something was planted.

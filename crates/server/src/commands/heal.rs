@@ -230,7 +230,7 @@ fn open(data: &Path, service: Stored) -> Result<Store, CommandError> {
 /// What every tally of a store says, and its rows.
 async fn compare(store: &Store, service: Stored) -> Result<BTreeMap<ReplicaId, Counts>, StoreError> {
     let (healer, mut comparison) = (service.healer(store), Comparison::default());
-    let progress = Progress::start("compared", 0);
+    let mut progress = Late::new("compared");
     loop {
         let more = healer.compare(&mut comparison).await?;
         progress.set(comparison.looked, comparison.looked);
@@ -250,7 +250,7 @@ async fn counted_again(
     let before = compare(store, service).await?;
     let adopted = begin.await?;
     let healer = service.healer(store);
-    let progress = Progress::start("counted", 0);
+    let mut progress = Late::new("counted");
     loop {
         match healer.step().await? {
             Step::Idle => break,
@@ -269,6 +269,27 @@ async fn counted_again(
         renewed_from: adopted.renewed.map(|_| old.to_string()),
         lines: lines(service, &before, Some(&after)),
     })
+}
+
+/// A progress that begins once there is something to wait for.
+struct Late {
+    what: &'static str,
+    progress: Option<Progress>,
+}
+
+impl Late {
+    /// Fewer rows than this are looked at before anybody wonders.
+    const ROWS_MIN: u64 = 10_000;
+
+    fn new(what: &'static str) -> Self {
+        Self { what, progress: None }
+    }
+
+    fn set(&mut self, done: u64, total: u64) {
+        if done >= Self::ROWS_MIN {
+            self.progress.get_or_insert_with(|| Progress::start(self.what, 0)).set(done, total);
+        }
+    }
 }
 
 /// About how many rows there are, from how far the recount is in them.

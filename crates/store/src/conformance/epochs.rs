@@ -165,6 +165,14 @@ pub(super) async fn an_heir_counts_again(home: &impl Home) {
     }
     assert_eq!(tally(&store, 555, LOST).await, Some(told(5, me, 0, 0)), "the empty one too");
     assert_eq!(store.marks("tallies", 1_000).expect("reads").len(), 101, "and all are announced");
+    // What the lost one was itself the heir of, of which nobody had told yet when it was adopted.
+    let before = ReplicaId::from_u128(6);
+    assert_eq!(hear(&store, 888, before, told(2, LOST, 5, 1)).await, Heard::News);
+    heal(&store).await;
+    assert_eq!(tally(&store, 888, before).await, Some(told(3, me, 0, 0)), "inherited, and counted again");
+    let stranger = ReplicaId::from_u128(5);
+    assert_eq!(hear(&store, 888, stranger, told(0, stranger, 5, 1)).await, Heard::News);
+    assert_eq!(heal(&store).await, [], "a stranger's are not");
     // A group that only somebody else remembered.
     assert_eq!(hear(&store, 777, LOST, told(3, LOST, 5, 0)).await, Heard::Behind);
     assert_eq!(tally(&store, 777, LOST).await, Some(told(5, me, 0, 0)));

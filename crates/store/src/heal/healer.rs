@@ -84,6 +84,10 @@ impl Healer {
                  is lost unless a sibling has it; what it counted is counted again"
             );
         }
+        if !healed.lost_data && !healed.adopted.is_empty() {
+            let replicas: Vec<_> = healed.adopted.keys().map(ToString::to_string).collect();
+            tracing::warn!(%service, ?replicas, "their tallies are written by this replica now");
+        }
         if let Some(renewed) = healed.renewed {
             tracing::error!(%service, old = %before.replica, new = %renewed, "this replica goes on under a new id");
         }

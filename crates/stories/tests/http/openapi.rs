@@ -46,6 +46,7 @@ async fn the_description_is_complete() {
         "DELETE /v1/parts/{part}",
         "DELETE /v1/parts/{part}/vote",
         "GET /v1/parts/{part}",
+        "GET /v1/parts/{part}/comment-count/proof",
         "GET /v1/stories",
         "GET /v1/stories/{story}",
         "PATCH /v1/parts/{part}",
