@@ -38,11 +38,11 @@ fn given(name: &str, default: u64) -> u64 {
     text.map_or(default, |text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
 }
 
-/// Plays havoc for some seconds, and requires that nothing was lost and nothing is wrong.
-async fn survives(kind: Kind, seed: u64, how_long: Duration) -> Option<Figures> {
+/// Plays havoc for some seconds in rounds of so many comments, and requires that nothing was lost and nothing is wrong.
+async fn survives(kind: Kind, seed: u64, how_long: Duration, comments: usize) -> Option<Figures> {
     println!("havoc with {kind:?}: ANTIPHON_HAVOC_SEED={seed}, for {how_long:?}");
     let scene = Scene::start(kind).await?;
-    let figures = havoc(&scene, seed, how_long).await;
+    let figures = havoc(&scene, seed, how_long, comments).await;
     println!("{figures}");
     scene.end().await;
     assert!(figures.kills > 0 && figures.acknowledged > 0, "nothing was played: {figures}");
@@ -53,15 +53,18 @@ async fn survives(kind: Kind, seed: u64, how_long: Duration) -> Option<Figures> 
 /// Seconds of faults in a usual run.
 const SHORT: Duration = Duration::from_secs(15);
 const SEED: u64 = 7;
+/// Comments of a round. The long run has long ones: after each there is a wait for the leases of what was killed.
+const COMMENTS: usize = 2_000;
+const COMMENTS_LONG: usize = 8_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_nats_nothing_is_lost_and_nothing_is_wrong() {
-    survives(Kind::Nats, given("ANTIPHON_HAVOC_SEED", SEED), SHORT).await;
+    survives(Kind::Nats, given("ANTIPHON_HAVOC_SEED", SEED), SHORT, COMMENTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_the_embedded_queue_nothing_is_lost_and_nothing_is_wrong() {
-    survives(Kind::Embedded, given("ANTIPHON_HAVOC_SEED", SEED), SHORT).await;
+    survives(Kind::Embedded, given("ANTIPHON_HAVOC_SEED", SEED), SHORT, COMMENTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +74,7 @@ async fn an_hours_kills_in_minutes() {
     let half = Duration::from_secs(seconds / 2);
     let mut all = Figures::default();
     for kind in [Kind::Nats, Kind::Embedded] {
-        let Some(figures) = survives(kind, seed, half).await else { continue };
+        let Some(figures) = survives(kind, seed, half, COMMENTS_LONG).await else { continue };
         all = all.and(&figures);
     }
     println!("altogether: {all}");

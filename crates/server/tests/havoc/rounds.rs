@@ -15,8 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::faults::{Fault, Struck, draw};
 use crate::scene::{Scene, binary};
 
-/// Comments of a round, on so many parts by so many people.
-const COMMENTS: usize = 2_000;
+/// Of a round, whose comments are on so many parts by so many people.
 const PARTS: usize = 16;
 const PEOPLE: usize = 40;
 
@@ -80,9 +79,9 @@ impl fmt::Display for Figures {
 }
 
 /// Conversations on a few parts.
-fn corpus(path: &Path) {
+fn corpus(path: &Path, comments: usize) {
     let mut lines = String::new();
-    for n in 0..COMMENTS {
+    for n in 0..comments {
         let reply = if n >= 2 * PARTS && n % 3 != 0 {
             format!(r#", "reply_to": "c{}""#, n - PARTS)
         } else {
@@ -98,10 +97,21 @@ fn corpus(path: &Path) {
     std::fs::write(path, lines).unwrap();
 }
 
-/// A replay in a process of its own, with the end of its posting.
+/// How far a replay is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// It looks for the server, once, and signs people up.
+    Begun,
+    /// It posts, and insists.
+    Posting,
+    /// It waits for quiet, reads back and compares.
+    Posted,
+}
+
+/// A replay in a process of its own.
 struct Replay {
     child: Child,
-    posted: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
     told: tokio::task::JoinHandle<String>,
 }
 
@@ -120,19 +130,27 @@ impl Replay {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (tell, posted) = watch::channel(false);
+        let (tell, phase) = watch::channel(Phase::Begun);
         let told = tokio::spawn(async move {
             let mut all = String::new();
             while let Ok(Some(line)) = lines.next_line().await {
-                // The line at the end of that phase says how long it took.
-                if line.trim_start().starts_with("comments ") && line.ends_with("s)") {
-                    tell.send_replace(true);
+                // The line at the end of a phase says how long it took.
+                let ended = line.ends_with("s)");
+                match line.trim_start().split(' ').next() {
+                    Some("people") if ended => drop(tell.send_replace(Phase::Posting)),
+                    Some("comments") if ended => drop(tell.send_replace(Phase::Posted)),
+                    _ => {}
                 }
                 writeln!(all, "{line}").unwrap();
             }
             all
         });
-        Self { child, posted, told }
+        Self { child, phase, told }
+    }
+
+    /// Waits until it is so far, or has ended: then its report tells why.
+    async fn reaches(&mut self, phase: Phase) {
+        self.phase.wait_for(|now| *now >= phase).await.map(drop).unwrap_or_default();
     }
 
     /// Waits for its end; its report.
@@ -146,25 +164,22 @@ impl Replay {
     }
 }
 
-/// Rounds for so long, and until the last of them has ended.
-pub(crate) async fn havoc(scene: &Scene, seed: u64, how_long: Duration) -> Figures {
+/// Rounds of so many comments for so long, and until the last of them has ended.
+pub(crate) async fn havoc(scene: &Scene, seed: u64, how_long: Duration, comments: usize) -> Figures {
     let mut rng = fastrand::Rng::with_seed(seed);
     let folder = tempfile::tempdir().unwrap();
     let (file, json) = (folder.path().join("corpus.ndjson"), folder.path().join("report.json"));
-    corpus(&file);
+    corpus(&file, comments);
     let (mut figures, mut struck, began) = (Figures::default(), Struck::default(), Instant::now());
     while began.elapsed() < how_long {
         let mut replay = Replay::start(scene, &file, &json, rng.u64(..));
+        replay.reaches(Phase::Posting).await;
         // Each misfortune is seen to its end, so that what follows the last one is a healthy world.
-        while !*replay.posted.borrow() {
+        loop {
             let (pause, first, second) = draw(&mut rng, scene.elsewhere.is_some());
             tokio::select! {
                 () = sleep(pause) => {}
-                posted = replay.posted.wait_for(|posted| *posted) => {
-                    // An error means that it ended: its report tells why.
-                    posted.map(drop).unwrap_or_default();
-                    break;
-                }
+                () = replay.reaches(Phase::Posted) => break,
             }
             strike(scene, first, second, &mut struck).await;
         }
