@@ -1,6 +1,7 @@
 //! Restored backups and lost replicas, with real processes: what the operator's commands do, and what a server does when
 //! nobody told it.
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "helpers of tests, where a panic is the verdict"

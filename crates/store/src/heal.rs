@@ -250,7 +250,7 @@ fn inherit(
     for replica in inherited {
         let writer = writers.get(replica).map(|owner| owner.epoch.owner);
         let is_ours = view.owned().epoch_of(*replica).is_some();
-        if is_ours || !writer.is_some_and(|writer| view.owned().epoch_of(writer).is_some()) {
+        if is_ours || writer.is_none_or(|writer| view.owned().epoch_of(writer).is_none()) {
             continue;
         }
         let generation = view.next_generation(*replica)?;

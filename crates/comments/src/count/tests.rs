@@ -21,9 +21,7 @@ fn wrong(seeds: u64, faults: Faults, plant: Plant) -> Vec<u64> {
         match World::new(seed, faults, plant).run() {
             Outcome::Exact => {}
             Outcome::Wrong(why) => {
-                if plant == Plant::Nothing {
-                    panic!("seed {seed} of {faults:?}: {why}");
-                }
+                assert!(plant != Plant::Nothing, "seed {seed} of {faults:?}: {why}");
                 failed.push(seed);
             }
         }

@@ -20,6 +20,7 @@ use store::{
 
 /// What is told.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there are few at a time, and most are comments")]
 pub(super) enum News {
     Comment(CommentId, Comment),
     Tally(TallyKey, Tally),
@@ -197,7 +198,9 @@ impl Replica {
         let mut live = BTreeMap::new();
         for (_, comment) in self.comments() {
             let groups: BTreeSet<_> = comment.contributions().into_iter().map(|one| one.group).collect();
-            groups.into_iter().for_each(|group| *live.entry(group).or_default() += 1);
+            for group in groups {
+                *live.entry(group).or_default() += 1;
+            }
         }
         live
     }

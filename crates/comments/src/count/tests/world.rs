@@ -111,7 +111,6 @@ impl World {
             30..42 => self.delete(),
             42..46 => self.hide(),
             46..62 => self.announce(),
-            62..84 => self.deliver(),
             84..90 => {
                 let one = self.any();
                 self.heal(one);
