@@ -208,12 +208,13 @@ impl Talk {
             // Its pieces are being asked about; or there is no place, and it will be found again.
             return Ok(());
         }
-        let asks = before.map_or(0, |before| before.asks);
-        if self.room == 0 {
+        // The answer is the range that was asked about, uncut: to ask at once would lead to the same answer.
+        if self.room == 0 || before.is_some() {
+            let asks = before.map_or(0, |before| before.asks);
             self.open.insert(range, Open { there, asks, due: self.tick + 1 });
             return Ok(());
         }
-        self.ask(range, there, here, asks, due, look, items)
+        self.ask(range, there, here, 0, due, look, items)
     }
 
     /// Asks about a range.

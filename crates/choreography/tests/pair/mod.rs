@@ -3,15 +3,15 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, where a panic is the verdict")]
 
 use antiphon_choreography::anti_entropy::{AntiEntropy, wants_topic};
-use antiphon_choreography::{Link, Relay};
+use antiphon_choreography::{Cover, Link, Relay};
 use consumer::{Context, Handler as _};
 use lattice::{Epoch, Lattice as _, ReplicaId, Tally};
-use messages::{Fact as _, Group, PartId, TallyFact, TallyKey};
+use messages::{Fact, Group, PartId, TallyFact, TallyKey};
 use queue::{BoxFuture, Message, PublishError, Publisher, Subscription, Topic};
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
-use store::{Abort, Memory, Row, Scan, SeededWorld, Setup, Store};
+use store::{Abort, KeyRange, Memory, Row, Scan, SeededWorld, Setup, Store};
 
 /// Where the publisher keeps them.
 pub(crate) struct There;
@@ -152,6 +152,16 @@ pub(crate) async fn rows<R: Row<Key = TallyKey, State = Tally>>(store: &Store) -
 
 impl Pair {
     pub(crate) fn new(seed: u64, loss: f64) -> Self {
+        Self::of::<TallyFact, There, Here>(seed, loss, Cover::new())
+    }
+
+    /// Facts `F` from rows `T` into rows `H`; the publisher hears of what the subscriber has as `cover` says.
+    pub(crate) fn of<F, T, H>(seed: u64, loss: f64, cover: Cover<F, T>) -> Self
+    where
+        F: Fact,
+        T: Row<Key = F::Key, State = F::State>,
+        H: Row<Key = F::Key, State = F::State>,
+    {
         let state = State {
             waiting: VecDeque::new(),
             rng: fastrand::Rng::with_seed(seed),
@@ -163,12 +173,11 @@ impl Pair {
         let (there, here) = (store("comments", seed), store("stories", seed + 1));
         let publisher: Arc<dyn Publisher> = Arc::clone(&wire) as Arc<dyn Publisher>;
         let anti_entropy =
-            AntiEntropy::new(there.clone(), Arc::clone(&publisher)).covering::<TallyFact, There>().unwrap();
+            AntiEntropy::new(there.clone(), Arc::clone(&publisher)).covering_by(cover).unwrap();
         let wants = anti_entropy.links().unwrap().remove(0);
-        assert_eq!(wants.topic, wants_topic(TallyFact::TOPIC).unwrap());
-        let relay =
-            Relay::new(there.clone(), Arc::clone(&publisher)).announcing::<TallyFact, There>().unwrap();
-        let link = Link::merging::<TallyFact, Here>(&here, &publisher).unwrap();
+        assert_eq!(wants.topic, wants_topic(F::TOPIC).unwrap());
+        let relay = Relay::new(there.clone(), Arc::clone(&publisher)).announcing::<F, T>().unwrap();
+        let link = Link::merging::<F, H>(&here, &publisher).unwrap();
         Self { there, here, wire, publisher: anti_entropy, link, relay, wants }
     }
 
@@ -197,6 +206,19 @@ impl Pair {
 
     pub(crate) fn is_equal(&self) -> bool {
         self.link.heard.all().values().all(|status| status.equal) && !self.link.heard.all().is_empty()
+    }
+
+    /// Rounds until both have the same rows, by their sums; the subscriber may not know yet.
+    pub(crate) async fn heal_quietly(&self, rounds_max: usize) -> usize {
+        for round in 1..=rounds_max {
+            self.round().await;
+            let range = KeyRange::new(TallyFact::KEYS_FROM, TallyFact::KEYS_TO);
+            let there = self.there.track::<There>(&range).sums(&range).unwrap();
+            if there.is_some() && there == self.here.track::<Here>(&range).sums(&range).unwrap() {
+                return round;
+            }
+        }
+        panic!("not equal after {rounds_max} rounds: {:?}", self.link.heard.all());
     }
 
     /// Rounds until the subscriber knows that it has what the publisher has.
