@@ -147,9 +147,9 @@ impl Fault {
     /// How often it is to happen where a seed switches it on.
     pub(crate) fn often(self) -> Often {
         match self {
-            Self::Duplicate | Self::Delay => Often::Each { most: 0.3 },
+            Self::Duplicate | Self::Delay | Self::LoseAccepted => Often::Each { most: 0.3 },
             Self::Reorder => Often::Each { most: 0.6 },
-            Self::DelayLong | Self::LoseAccepted => Often::Each { most: 0.1 },
+            Self::DelayLong => Often::Each { most: 0.1 },
             Self::PublishRefused
             | Self::PublishRefusedAfter
             | Self::ReceiveFails

@@ -8,12 +8,15 @@ const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
+/// How often publishers tell what they have in a run, and the least and the most between two times.
+const DIGESTS: u64 = 100;
+const DIGEST_MS: (u64, u64) = (10_000, 2 * HOUR_MS);
+
 /// The most sites of a run.
 pub const SITES_MAX: usize = 3;
 
-/// What only anti-entropy heals: not played before it is here.
-const UNTIL_ANTI_ENTROPY: [Fault; 4] =
-    [Fault::LoseAccepted, Fault::Restore, Fault::RestoreUntold, Fault::Lose];
+/// What only anti-entropy heals: not played without it.
+const LOSSES: [Fault; 4] = [Fault::LoseAccepted, Fault::Restore, Fault::RestoreUntold, Fault::Lose];
 
 /// A run, as its seed decides it.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +29,9 @@ pub struct Plan {
     pub apart: bool,
     /// For how long faults are played, in virtual milliseconds; then everything heals.
     pub duration_ms: u64,
+    /// How often publishers tell what they have, in milliseconds, if they do: without it nothing may be lost, and nothing
+    /// hides what the relays and merges do.
+    pub digest_ms: Option<u64>,
     /// The faults that are switched on, and how often each happens: its probability at each occasion, or how often in the
     /// whole run on the average.
     pub faults: BTreeMap<Fault, f64>,
@@ -46,6 +52,8 @@ impl Plan {
             7 | 8 => rng.u64(DAY_MS..7 * DAY_MS),
             _ => rng.u64(7 * DAY_MS..22 * DAY_MS),
         };
+        let heals = rng.bool();
+        let digest_ms = heals.then(|| (duration_ms / DIGESTS).clamp(DIGEST_MS.0, DIGEST_MS.1));
         let mut faults = BTreeMap::new();
         for fault in Fault::ALL {
             // Drawn always, so that a new kind of fault moves as little as it can.
@@ -54,11 +62,11 @@ impl Plan {
                 Often::Each { most } | Often::Run { most } => most * share,
                 Often::Start => 1.0,
             };
-            if on && !UNTIL_ANTI_ENTROPY.contains(&fault) {
+            if on && (heals || !LOSSES.contains(&fault)) {
                 faults.insert(fault, much);
             }
         }
-        Self { seed, sites, apart, duration_ms, faults, planted: None }
+        Self { seed, sites, apart, duration_ms, digest_ms, faults, planted: None }
     }
 
     /// The same without any fault.

@@ -9,6 +9,7 @@ use crate::queue::{Broker, Endpoint, Wire};
 use crate::service::{Service, ServiceName};
 use api::problem::problems_only;
 use axum::Router;
+use choreography::Links;
 use lattice::ReplicaId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -59,6 +60,7 @@ struct Running {
     life: Life,
     stop: watch::Sender<bool>,
     services: BTreeMap<ServiceName, (Store, Router)>,
+    heard: BTreeMap<ServiceName, Links>,
 }
 
 impl Process {
@@ -91,6 +93,11 @@ impl Process {
     /// The store of a service, while the process lives and has opened it.
     pub(crate) fn store(&self, service: ServiceName) -> Option<Store> {
         lock(&self.now).as_ref()?.services.get(&service).map(|(store, _)| store.clone())
+    }
+
+    /// What a service has heard of those that announce.
+    pub(crate) fn heard(&self, service: ServiceName) -> Option<Links> {
+        lock(&self.now).as_ref()?.heard.get(&service).cloned()
     }
 
     /// The life and the routes of a service, while it answers.
@@ -140,7 +147,8 @@ impl Process {
             let life = Life::begin(&self.core, &self.name, number);
             let stop = watch::Sender::new(false);
             let stopped = stop.subscribe();
-            *lock(&self.now) = Some(Running { life: life.clone(), stop, services: BTreeMap::new() });
+            *lock(&self.now) =
+                Some(Running { life: life.clone(), stop, services: BTreeMap::new(), heard: BTreeMap::new() });
             self.core.trace(&self.name, format_args!("starts"));
             drop(life.spawn(Arc::clone(&self).serve(life.clone(), stopped)));
             life.ended().await;
@@ -166,6 +174,7 @@ impl Process {
         };
         let face = |service: &Service| problems_only(service.router().split_for_parts().0);
         if let Some(running) = &mut *lock(&self.now) {
+            running.heard = services.iter().map(|(_, service)| (service.name(), service.heard())).collect();
             running.services = services
                 .iter()
                 .map(|(store, service)| (service.name(), (store.clone(), face(service))))

@@ -1,6 +1,6 @@
 //! One run: a seed's world from its beginning to the verdict.
 
-use crate::core::{Core, Failure, Phase};
+use crate::core::{BEGINNING_MS, Core, Failure, Phase};
 use crate::faults::Counts;
 use crate::nemesis;
 use crate::plan::Plan;
@@ -9,6 +9,7 @@ use crate::queue::Broker;
 use crate::service::ServiceName;
 use crate::world::World;
 use queue::{NameError, Subscription};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,12 @@ use thiserror::Error;
 const ACTORS_MAX: Duration = Duration::from_hours(6);
 /// How long everything may take to come to rest after that.
 const REST_MAX: Duration = Duration::from_hours(6);
+/// And so many times more than publishers wait before they tell what they have.
+const REST_DIGESTS_MAX: u32 = 100;
 /// How often is looked whether it has.
 const REST_LOOK: Duration = Duration::from_secs(30);
+/// Within so much, and some digests, a publisher that lives has told what it has.
+const TOLD_MS: u64 = 60_000;
 /// So often in a row nothing may have moved.
 const REST_LOOKS: u32 = 3;
 
@@ -124,18 +129,20 @@ async fn live(world: &World, actors: &impl Play) {
         return core.fail("actors", format!("an actor had not finished {ACTORS_MAX:?} after the healing"));
     }
     core.trace("world", format_args!("the actors are done"));
-    if tokio::time::timeout(REST_MAX, rest(world)).await.is_err() {
-        return core.fail("rest", format!("no rest {REST_MAX:?} after the healing: {}", unrest(world)));
+    let digest = Duration::from_millis(world.plan().digest_ms.unwrap_or(0));
+    let rest_max = REST_MAX + digest * REST_DIGESTS_MAX;
+    if tokio::time::timeout(rest_max, rest(world, digest)).await.is_err() {
+        return core.fail("rest", format!("no rest {rest_max:?} after the healing: {}", unrest(world)));
     }
     core.trace("world", format_args!("is at rest"));
     actors.verdict(world).await;
 }
 
 /// Completes when nothing moves any more.
-async fn rest(world: &World) {
+async fn rest(world: &World, digest: Duration) {
     let (mut before, mut still) = (None, 0);
     while still < REST_LOOKS {
-        tokio::time::sleep(REST_LOOK).await;
+        tokio::time::sleep(REST_LOOK + digest).await;
         let commits: u64 = world
             .processes()
             .iter()
@@ -162,9 +169,43 @@ fn unrest(world: &World) -> String {
         }
     }
     for (subscription, contents) in world.broker().contents() {
-        if contents.waiting + contents.leased > 0 {
+        if contents.news > 0 {
             found.push(format!("{subscription} holds {contents:?}"));
         }
     }
+    found.extend(differences(world));
     found.join(", ")
+}
+
+/// Whom of those that announce a service does not equal, as far as it knows.
+fn differences(world: &World) -> Vec<String> {
+    let Some(digest_ms) = world.plan().digest_ms else { return Vec::new() };
+    let replicas: BTreeMap<_, _> = world
+        .processes()
+        .iter()
+        .flat_map(|process| process.disks.keys().map(move |service| (process, *service)))
+        .filter_map(|(process, service)| Some((process.replica(service)?, (process.site, service))))
+        .collect();
+    let now_ms = BEGINNING_MS + world.elapsed_ms();
+    let mut found = Vec::new();
+    for process in world.processes() {
+        for service in process.disks.keys() {
+            for (topic, publishers) in process.heard(*service).map(|links| links.all()).unwrap_or_default() {
+                // Those that are gone tell nothing more.
+                let lives = publishers.iter().filter_map(|(id, status)| Some((replicas.get(id)?, status)));
+                for ((site, publisher), status) in lives {
+                    // What was told by a clock that ran ahead is from before the clocks were set right.
+                    let is_new = status.told_ms + 3 * digest_ms + TOLD_MS >= now_ms
+                        && status.told_ms <= now_ms + TOLD_MS;
+                    if !status.equal || !is_new {
+                        found.push(format!(
+                            "{service}@{} has {} rows of {topic} of {publisher}@{site}, which has {}, equal: {}",
+                            process.site, status.rows_here, status.rows_there, status.equal
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    found
 }

@@ -1,6 +1,6 @@
 //! The three services, as far as a process cares.
 
-use choreography::{AntiEntropy, Link, NameError, Relay};
+use choreography::{AntiEntropy, Link, Links, NameError, Relay};
 use comments::Comments;
 use queue::Publisher;
 use std::fmt;
@@ -79,6 +79,15 @@ impl Service {
             Self::Users(users) => users.anti_entropy(publisher),
             Self::Stories(stories) => stories.anti_entropy(publisher),
             Self::Comments(comments) => comments.anti_entropy(publisher),
+        }
+    }
+
+    /// What its links heard of those that announce.
+    pub(crate) fn heard(&self) -> Links {
+        match self {
+            Self::Users(users) => users.heard().clone(),
+            Self::Stories(stories) => stories.heard().clone(),
+            Self::Comments(comments) => comments.heard().clone(),
         }
     }
 

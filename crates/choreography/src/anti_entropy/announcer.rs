@@ -163,10 +163,12 @@ impl AntiEntropy {
                 self.shared.wanted.notified().await;
                 tokio::time::sleep(pace.busy).await;
             };
+            // Biased, so that a run repeats for a seed.
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = wanted => {}
+                biased;
                 () = &mut stop => return,
+                () = wanted => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }

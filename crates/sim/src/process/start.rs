@@ -185,7 +185,10 @@ impl Process {
             }
             let relay = service.relay(Arc::clone(&publisher))?;
             tasks.push(life.spawn(relay.run(called(stopped.clone()))));
-            tasks.push(life.spawn(anti_entropy.run(Pace::default(), called(stopped.clone()))));
+            if let Some(digest_ms) = self.core.plan().digest_ms {
+                let pace = Pace::every(Duration::from_millis(digest_ms));
+                tasks.push(life.spawn(anti_entropy.run(pace, called(stopped.clone()))));
+            }
             tasks.push(life.spawn(service.healer().run(called(stopped.clone()))));
         }
         for task in tasks {

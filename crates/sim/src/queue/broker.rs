@@ -221,7 +221,7 @@ impl Broker {
 
     pub(super) fn depth(&self, subscription: &Subscription) -> Depth {
         let contents = lock(&self.state).lines.get(subscription).map(|(line, _)| line.contents());
-        let Contents { waiting, leased, dead } = contents.unwrap_or_default();
+        let Contents { waiting, leased, dead, .. } = contents.unwrap_or_default();
         Depth { ready: waiting, in_flight: leased, delayed: 0, dead }
     }
 

@@ -1,6 +1,7 @@
 //! One subscription: which message is to be handed out when, and who holds which.
 
 use super::endpoint::Holder;
+use choreography::anti_entropy::{DIGEST_TYPE, WANT_TYPE};
 use queue::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,12 +9,24 @@ use std::sync::Arc;
 /// How far into what is ready a broker that reorders looks.
 const REORDER_MAX: usize = 64;
 
+/// The types of messages that only compare.
+const ANTI_ENTROPY: [&str; 2] = [DIGEST_TYPE, WANT_TYPE];
+/// A type stands in the beginning of an envelope.
+const TYPE_WITHIN_BYTES: usize = 1_024;
+
+fn says(body: &[u8], text: &str) -> bool {
+    let beginning = body.get(..TYPE_WITHIN_BYTES).unwrap_or(body);
+    beginning.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
 /// A message of a subscription.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
     pub(super) message: Arc<Message>,
     pub(super) published_at_ms: u64,
     pub(super) receive_count: u32,
+    /// Whether it says anything that was not so before: digests and wants never stop.
+    is_news: bool,
     /// When it is ready, or its lease ends.
     due_ms: u64,
     /// Counts its hand-outs; a receipt names one.
@@ -54,6 +67,8 @@ pub(crate) struct Contents {
     pub waiting: u64,
     /// In somebody's hands.
     pub leased: u64,
+    /// Of both together: what is neither a digest nor a want.
+    pub news: u64,
     /// Put aside at the broker.
     pub dead: u64,
 }
@@ -63,7 +78,9 @@ impl Line {
         let number = self.next;
         self.next += 1;
         self.due.insert((due_ms, number));
+        let is_news = !ANTI_ENTROPY.iter().any(|kind| says(&message.body, kind));
         let held = Held {
+            is_news,
             message,
             published_at_ms: now_ms,
             receive_count: 0,
@@ -160,10 +177,12 @@ impl Line {
 
     pub(super) fn contents(&self) -> Contents {
         let leased = self.held.values().filter(|held| held.leased).count();
+        let news = self.held.values().filter(|held| held.is_news).count();
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         Contents {
             waiting: count(self.held.len() - leased),
             leased: count(leased),
+            news: count(news),
             dead: count(self.dead.len()),
         }
     }
