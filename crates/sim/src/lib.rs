@@ -10,7 +10,7 @@
 //! | `core`, `dice`, `trace` | time, randomness, and what happened |
 //! | `life`, `process`, `machine` | processes that die between two polls, and their clocks |
 //! | `disk`, `queue` | disks that forget, a broker that does its worst |
-//! | `nemesis` | what breaks things |
+//! | `nemesis`, `operator` | what breaks things, and who mends them |
 //! | `world` | what actors and checks see of it |
 //! | `run` | one run, from its seed to the verdict |
 //! | [`actors`] | who plays: readers, writers, hosts, broken clients |
@@ -27,6 +27,7 @@ mod faults;
 mod life;
 mod machine;
 mod nemesis;
+mod operator;
 mod plan;
 mod process;
 mod queue;

@@ -137,6 +137,7 @@ async fn lose(world: &World, process: &Arc<Process>, fault: Fault, rng: &mut fas
     let Some(disk) = process.disks.get(&service) else { return };
     let (at_ms, site) = (world.elapsed_ms(), process.site);
     let kill = |why| process.life().iter().for_each(|life| life.kill(why));
+    let before = process.replica(service);
     if fault != Fault::Lose {
         kill("its disk is set back");
         let Some(kept_until_ms) = disk.restore() else { return };
@@ -145,13 +146,17 @@ async fn lose(world: &World, process: &Arc<Process>, fault: Fault, rng: &mut fas
         if fault == Fault::Restore {
             process.tell(service, Word::Restored);
         }
-        return;
+        if before == process.replica(service) {
+            return;
+        }
+        // The backup is from before it became who it was: that one is gone.
+    } else if before.is_some() {
+        kill("its disk is lost");
+        disk.lose();
+        world.core().note(fault);
+        world.declare(Loss { site, service, at_ms, kept_until_ms: 0 });
     }
-    let Some(lost) = process.replica(service) else { return };
-    kill("its disk is lost");
-    disk.lose();
-    world.core().note(fault);
-    world.declare(Loss { site, service, at_ms, kept_until_ms: 0 });
+    let Some(lost) = before else { return };
     // The heir is the one that takes its place, or a sibling.
     let heirs: Vec<_> = world.processes().iter().filter(|heir| heir.runs(service)).cloned().collect();
     let Some(heir) = heirs.get(rng.usize(..heirs.len().max(1))) else { return };
@@ -164,11 +169,11 @@ async fn lose(world: &World, process: &Arc<Process>, fault: Fault, rng: &mut fas
 async fn back_up(world: World) {
     let mut rng = world.core().rng("backups");
     while !world.is_over() {
+        let next_ms = rng.u64(..=world.plan().duration_ms / BACKUPS * 2);
+        world.core().sleep_while_faulty(next_ms.max(1)).await;
         for process in world.processes() {
             process.disks.values().for_each(crate::disk::Disk::back_up);
         }
-        let next_ms = rng.u64(..=world.plan().duration_ms / BACKUPS * 2);
-        world.core().sleep_while_faulty(next_ms.max(1)).await;
     }
 }
 

@@ -12,6 +12,9 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 const DIGESTS: u64 = 100;
 const DIGEST_MS: (u64, u64) = (10_000, 2 * HOUR_MS);
 
+/// Runs that are longer are stepped.
+const STEPPED_FROM_MS: u64 = HOUR_MS;
+
 /// The most sites of a run.
 pub const SITES_MAX: usize = 3;
 
@@ -29,6 +32,9 @@ pub struct Plan {
     pub apart: bool,
     /// For how long faults are played, in virtual milliseconds; then everything heals.
     pub duration_ms: u64,
+    /// Whether pumps are stepped whenever a message waits for them, instead of asking every few seconds: an empty week costs
+    /// nothing then.
+    pub stepped: bool,
     /// How often publishers tell what they have, in milliseconds, if they do: without it nothing may be lost, and nothing
     /// hides what the relays and merges do.
     pub digest_ms: Option<u64>,
@@ -52,6 +58,7 @@ impl Plan {
             7 | 8 => rng.u64(DAY_MS..7 * DAY_MS),
             _ => rng.u64(7 * DAY_MS..22 * DAY_MS),
         };
+        let stepped = duration_ms > STEPPED_FROM_MS;
         let heals = rng.bool();
         let digest_ms = heals.then(|| (duration_ms / DIGESTS).clamp(DIGEST_MS.0, DIGEST_MS.1));
         let mut faults = BTreeMap::new();
@@ -66,7 +73,7 @@ impl Plan {
                 faults.insert(fault, much);
             }
         }
-        Self { seed, sites, apart, duration_ms, digest_ms, faults, planted: None }
+        Self { seed, sites, apart, duration_ms, stepped, digest_ms, faults, planted: None }
     }
 
     /// The same without any fault.

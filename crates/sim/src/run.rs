@@ -3,6 +3,7 @@
 use crate::core::{BEGINNING_MS, Core, Failure, Phase};
 use crate::faults::Counts;
 use crate::nemesis;
+use crate::operator;
 use crate::plan::Plan;
 use crate::process::{Process, heard, site_name};
 use crate::queue::Broker;
@@ -23,6 +24,8 @@ const REST_MAX: Duration = Duration::from_hours(6);
 const REST_DIGESTS_MAX: u32 = 100;
 /// How often is looked whether it has.
 const REST_LOOK: Duration = Duration::from_secs(30);
+/// How often an operator looks for replicas that are gone and have no heir.
+const HEIRS_MAX: usize = 8;
 /// Within so much, and some digests, a publisher that lives has told what it has.
 const TOLD_MS: u64 = 60_000;
 /// So often in a row nothing may have moved.
@@ -129,13 +132,28 @@ async fn live(world: &World, actors: &impl Play) {
         return core.fail("actors", format!("an actor had not finished {ACTORS_MAX:?} after the healing"));
     }
     core.trace("world", format_args!("the actors are done"));
-    let digest = Duration::from_millis(world.plan().digest_ms.unwrap_or(0));
-    let rest_max = REST_MAX + digest * REST_DIGESTS_MAX;
-    if tokio::time::timeout(rest_max, rest(world, digest)).await.is_err() {
-        return core.fail("rest", format!("no rest {rest_max:?} after the healing: {}", unrest(world)));
+    for _ in 0..HEIRS_MAX {
+        if !rests(world).await {
+            return;
+        }
+        if !operator::find_heirs(world).await {
+            break;
+        }
     }
     core.trace("world", format_args!("is at rest"));
     actors.verdict(world).await;
+}
+
+/// Waits until nothing moves any more; false where that never came.
+async fn rests(world: &World) -> bool {
+    let digest = Duration::from_millis(world.plan().digest_ms.unwrap_or(0));
+    let rest_max = REST_MAX + digest * REST_DIGESTS_MAX;
+    let rested = tokio::time::timeout(rest_max, rest(world, digest)).await.is_ok();
+    if !rested {
+        let detail = format!("no rest {rest_max:?} after the healing: {}", unrest(world));
+        world.core().fail("rest", detail);
+    }
+    rested
 }
 
 /// Completes when nothing moves any more.
@@ -193,6 +211,8 @@ fn differences(world: &World) -> Vec<String> {
             for (topic, publishers) in process.heard(*service).map(|links| links.all()).unwrap_or_default() {
                 // Those that are gone tell nothing more.
                 let lives = publishers.iter().filter_map(|(id, status)| Some((replicas.get(id)?, status)));
+                // Itself it hears too, and knows that it equals itself.
+                let lives = lives.filter(|(replica, _)| **replica != (process.site, *service));
                 for ((site, publisher), status) in lives {
                     // What was told by a clock that ran ahead is from before the clocks were set right.
                     let is_new = status.told_ms + 3 * digest_ms + TOLD_MS >= now_ms

@@ -9,6 +9,7 @@ use crate::run::RunError;
 use crate::service::{Service, ServiceName};
 use api::root::{Certificate, certify};
 use api::{KeyRing, SigningKey};
+use choreography::anti_entropy::BUSY_MAX;
 use choreography::kept::{self, StoreDeadLetters};
 use choreography::{Link, NameError, Pace};
 use comments::Comments;
@@ -30,6 +31,10 @@ const NACK_BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration:
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long writes gather before their group runs.
 const GATHER_MS: (f64, f64) = (0.1, 3.0);
+/// How much more often publishers tell what they have while somebody lacks it.
+const BUSIER: u32 = 10;
+/// The pauses after receives that failed, where pumps are stepped.
+const RECEIVE_PAUSE_MS: (f64, f64) = (100.0, 30_000.0);
 /// The pauses between tries to subscribe.
 const SUBSCRIBE_PAUSE_MS: (f64, f64) = (200.0, 10_000.0);
 
@@ -186,7 +191,9 @@ impl Process {
             let relay = service.relay(Arc::clone(&publisher))?;
             tasks.push(life.spawn(relay.run(called(stopped.clone()))));
             if let Some(digest_ms) = self.core.plan().digest_ms {
-                let pace = Pace::every(Duration::from_millis(digest_ms));
+                let idle = Duration::from_millis(digest_ms);
+                // In a long run a publisher that is asked takes its time too, or nothing else would happen.
+                let pace = Pace { idle, busy: (idle / BUSIER).max(BUSY_MAX) };
                 tasks.push(life.spawn(anti_entropy.run(pace, called(stopped.clone()))));
             }
             tasks.push(life.spawn(service.healer().run(called(stopped.clone()))));
@@ -218,17 +225,43 @@ impl Process {
                 receiver = subscribing => receiver,
             };
             let again = alive.spawn(retry_kept(store.clone(), subscription.clone(), link.handler.clone()));
-            let handler = DefaultStack::new(seed).layer(Lived { life: alive, inner: link.handler });
+            let inner = link.handler;
+            let handler = DefaultStack::new(seed).layer(Lived { life: alive.clone(), inner });
             let pump = Pump::builder(receiver, handler)
-                .dead_letters(StoreDeadLetters::new(store, subscription))
+                .dead_letters(StoreDeadLetters::new(store, subscription.clone()))
                 .nack_backoff(NACK_BACKOFF)
                 .drain(DRAIN)
                 .seed(seed)
                 .clock(Clock::new(move || machine.now_ms().max(BEGINNING_MS)))
                 .build();
-            pump.run(called(stopped)).await;
+            if alive.core().plan().stepped {
+                step(&alive, &endpoint, pump, &subscription, &stopped).await;
+            } else {
+                pump.run(called(stopped)).await;
+            }
             again.abort();
         })
+    }
+}
+
+/// Steps a pump whenever something waits for it, until it is stopped.
+async fn step(
+    life: &Life,
+    endpoint: &Endpoint,
+    mut pump: Pump,
+    subscription: &Subscription,
+    stopped: &watch::Receiver<bool>,
+) {
+    while !*stopped.borrow() {
+        tokio::select! {
+            biased;
+            () = called(stopped.clone()) => return,
+            () = endpoint.something_waits(subscription) => {}
+        }
+        if let Err(error) = pump.step().await {
+            life.core().trace(life.name(), format_args!("receives nothing of {subscription}: {error}"));
+            life.pass(RECEIVE_PAUSE_MS.0, RECEIVE_PAUSE_MS.1).await;
+        }
     }
 }
 

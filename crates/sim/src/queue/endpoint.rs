@@ -115,6 +115,28 @@ impl Endpoint {
         Ok(answer)
     }
 
+    /// Completes when a receive would find something.
+    pub(crate) async fn something_waits(&self, subscription: &Subscription) {
+        while let Some((wake, due_ms)) = self.broker.waiting_for(subscription) {
+            let due = due_ms.map(|due_ms| self.broker.core().instant(due_ms));
+            if due.is_some_and(|due| due <= Instant::now()) {
+                return;
+            }
+            let due = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = wake.notified() => {}
+                () = due => return,
+            }
+        }
+        std::future::pending().await
+    }
+
     fn holder(&self) -> Holder {
         Holder { life: self.life.clone(), wire: Arc::clone(&self.wire) }
     }
