@@ -1,7 +1,7 @@
 //! What the command line asks for.
 
 use antiphon_sim::actors::Company;
-use antiphon_sim::{Counts, Fault, Plan, Report, RunError, run};
+use antiphon_sim::{Counts, Fault, Plan, Planted, Report, RunError, run};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write as _;
@@ -36,6 +36,9 @@ struct Args {
     /// Goes on after a seed failed.
     #[arg(long)]
     keep_going: bool,
+    /// Plants a bug, which the checks must catch.
+    #[arg(long, value_name = "NAME")]
+    plant: Option<Planted>,
     /// Plays without any fault.
     #[arg(long)]
     calm: bool,
@@ -55,13 +58,17 @@ pub(crate) fn main() -> ExitCode {
 
 impl Args {
     fn plan(&self, seed: u64) -> Plan {
-        let plan = Plan::of(seed);
+        let mut plan = Plan::of(seed);
+        plan.planted = self.plant;
         if self.calm { plan.without_faults() } else { plan }
     }
 }
 
 /// Plays what was asked for; whether all of it was clean.
 fn play(args: &Args) -> Result<bool, Box<dyn std::error::Error>> {
+    if let Some(bug) = args.plant.filter(|bug| !bug.is_built()) {
+        return Err(format!("{bug} is not built in: build with --features planted").into());
+    }
     let began = tokio::time::Instant::now();
     let (from, seeds) = args.seed.map_or((args.from, args.seeds), |seed| (seed, 1));
     let bar = ProgressBar::new(seeds).with_style(ProgressStyle::with_template(

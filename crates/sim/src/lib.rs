@@ -15,6 +15,7 @@
 //! | `run` | one run, from its seed to the verdict |
 //! | [`actors`] | who plays: readers, writers, hosts, broken clients |
 //! | [`auditor`] | who watches, and knows plain sets |
+//! | `planted` | bugs on purpose, that the checks must catch |
 //! | `smoke` | the smallest play |
 
 pub mod actors;
@@ -29,6 +30,7 @@ mod machine;
 mod nemesis;
 mod operator;
 mod plan;
+mod planted;
 mod process;
 mod queue;
 mod run;
@@ -42,6 +44,7 @@ pub use address::Address;
 pub use disk::{Disk, Rows};
 pub use faults::{Counts, Fault};
 pub use plan::{Plan, SITES_MAX};
+pub use planted::{Planted, UnknownBug};
 pub use run::{Play, Report, RunError, run};
 pub use service::ServiceName;
 pub use trace::LINES_KEPT_MAX;

@@ -2,6 +2,7 @@
 
 use crate::dice;
 use crate::faults::{Fault, Often};
+use crate::planted::Planted;
 use std::collections::BTreeMap;
 
 const MINUTE_MS: u64 = 60_000;
@@ -42,7 +43,7 @@ pub struct Plan {
     /// whole run on the average.
     pub faults: BTreeMap<Fault, f64>,
     /// A bug that is planted, for whoever tests the checks.
-    pub planted: Option<String>,
+    pub planted: Option<Planted>,
 }
 
 impl Plan {
@@ -85,8 +86,8 @@ impl Plan {
 
     /// The same with this bug.
     #[must_use]
-    pub fn planting(mut self, bug: impl Into<String>) -> Self {
-        self.planted = Some(bug.into());
+    pub fn planting(mut self, bug: Planted) -> Self {
+        self.planted = Some(bug);
         self
     }
 

@@ -24,12 +24,22 @@ pub struct Setup {
     pub deployment: Option<String>,
     /// Topics that nobody listens to here, see [`Setup::muting`].
     pub muted: BTreeSet<&'static str>,
+    /// A field that fingerprints do not look at: a bug, for whoever tests that it is noticed.
+    #[cfg(feature = "planted")]
+    #[doc(hidden)]
+    pub blind_to: Option<&'static str>,
 }
 
 impl Setup {
     /// A store of `service`, in whatever deployment it already is.
     pub fn of(service: impl Into<String>) -> Self {
-        Self { service: service.into(), deployment: None, muted: BTreeSet::new() }
+        Self {
+            service: service.into(),
+            deployment: None,
+            muted: BTreeSet::new(),
+            #[cfg(feature = "planted")]
+            blind_to: None,
+        }
     }
 
     /// In this deployment.
@@ -88,6 +98,8 @@ impl Store {
         )
         .map_err(|error| unreadable(&error))?;
         let shared = Arc::new(shared);
+        #[cfg(feature = "planted")]
+        shared.fingerprints().printer.be_blind_to(setup.blind_to);
         let (sender, orders) = mpsc::channel(WAITING_WRITES_MAX);
         let committer = Committer {
             engine,

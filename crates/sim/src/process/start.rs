@@ -4,6 +4,7 @@ use super::{Process, Word};
 use crate::core::{BEGINNING_MS, Core, lock};
 use crate::life::Life;
 use crate::plan::{Plan, SITES_MAX};
+use crate::planted::{self, Planted};
 use crate::queue::{Broker, Endpoint};
 use crate::run::RunError;
 use crate::service::{Service, ServiceName};
@@ -126,7 +127,8 @@ impl Process {
 
     pub(super) fn setup(&self, name: ServiceName) -> Setup {
         let setup = Setup::of(name.name()).in_deployment(deployment(self.core.plan().seed));
-        if self.core.plan().sites > 1 { setup } else { setup.muting(sibling_topics()) }
+        let setup = if self.core.plan().sites > 1 { setup } else { setup.muting(sibling_topics()) };
+        planted::setup(self.core.plan().planted, setup)
     }
 
     /// What an operator has to say to a store, before anything else uses it.
@@ -134,6 +136,9 @@ impl Process {
         loop {
             let word = lock(&self.told).iter().find(|(service, _)| *service == name).map(|(_, word)| *word);
             let Some(word) = word else { return Ok(()) };
+            if self.core.plan().planted == Some(Planted::ReplicaReused) {
+                return Ok(());
+            }
             let told = match word {
                 Word::Restored => store::renew_restored(store).await.map(|adopted| format!("{adopted:?}"))?,
                 Word::Adopt(lost) => match store::adopt(store, lost).await {
@@ -156,7 +161,8 @@ impl Process {
         };
         let setup = self.setup(name);
         let world: Arc<dyn World> = Arc::new(self.machine.clone());
-        let (store, mut committer) = Store::open_stepwise(disk.engine(life), world, &setup)?;
+        let engine = planted::engine(self.core.plan().planted, name, disk.engine(life));
+        let (store, mut committer) = Store::open_stepwise(engine, world, &setup)?;
         let committing = {
             let life = life.clone();
             async move {
@@ -188,7 +194,8 @@ impl Process {
                     Subscription::new(link.topic.clone(), service.name().name(), &site_name(self.site))?;
                 tasks.push(self.hear(life, endpoint, store.clone(), link, subscription, stopped));
             }
-            let relay = service.relay(Arc::clone(&publisher))?;
+            let publisher = planted::publisher(self.core.plan().planted, &publisher, &store);
+            let relay = service.relay(publisher)?;
             tasks.push(life.spawn(relay.run(called(stopped.clone()))));
             if let Some(digest_ms) = self.core.plan().digest_ms {
                 let idle = Duration::from_millis(digest_ms);
@@ -217,15 +224,16 @@ impl Process {
     ) -> JoinHandle<()> {
         let (machine, endpoint, alive) = (self.machine.clone(), endpoint.clone(), life.clone());
         let (stopped, seed) = (stopped.clone(), life.draw(|rng| rng.u64(..)));
+        let bug = self.core.plan().planted;
         life.spawn(async move {
             let subscribing = subscribe(&alive, &endpoint, &subscription);
             let receiver = tokio::select! {
                 biased;
                 () = called(stopped.clone()) => return,
-                receiver = subscribing => receiver,
+                receiver = subscribing => planted::receiver(bug, receiver),
             };
+            let inner = planted::handler(bug, &subscription, link.handler.clone(), (&store, &alive));
             let again = alive.spawn(retry_kept(store.clone(), subscription.clone(), link.handler.clone()));
-            let inner = link.handler;
             let handler = DefaultStack::new(seed).layer(Lived { life: alive.clone(), inner });
             let pump = Pump::builder(receiver, handler)
                 .dead_letters(StoreDeadLetters::new(store, subscription.clone()))

@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 pub struct Printer {
     /// Has taken the key in, which fills one block.
     keyed: Sha256,
+    #[cfg(feature = "planted")]
+    blind_to: Option<&'static str>,
 }
 
 /// One block of SHA-256: what is hashed with the key in it costs no more than without.
@@ -20,7 +22,17 @@ impl Printer {
         let key = Sha256::new().chain_update(b"antiphon fingerprint 1\0").chain_update(deployment).finalize();
         let key: [u8; 32] = key.into();
         let keyed = Sha256::new().chain_update(key).chain_update([0; BLOCK_BYTES - 32]);
-        Self { keyed }
+        Self {
+            keyed,
+            #[cfg(feature = "planted")]
+            blind_to: None,
+        }
+    }
+
+    /// From now on it does not look at this field: a bug, for whoever tests that it is noticed.
+    #[cfg(feature = "planted")]
+    pub(crate) fn be_blind_to(&mut self, field: Option<&'static str>) {
+        self.blind_to = field;
     }
 
     /// Of a row: its key with the tag taken off, and its state as it is stored. The order of the fields does not matter: an
@@ -28,6 +40,11 @@ impl Printer {
     pub fn row(&self, key: &[u8], state: &[u8]) -> Sums {
         let mut text = Vec::with_capacity(state.len());
         match serde_json::from_slice::<Value>(state) {
+            #[cfg(feature = "planted")]
+            Ok(Value::Object(mut fields)) => {
+                self.blind_to.map(|field| fields.remove(field));
+                canonical(&Value::Object(fields), &mut text);
+            }
             Ok(value) => canonical(&value, &mut text),
             // No JSON: as it is. No canonical text begins with a zero.
             Err(_) => text.extend([&[0], state].concat()),

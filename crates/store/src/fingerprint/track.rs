@@ -256,7 +256,7 @@ fn evenly(first: u64, places: Vec<(Vec<u8>, u64)>, pieces: usize) -> Vec<Vec<u8>
 /// that is taken now.
 #[derive(Debug)]
 pub(crate) struct Fingerprints {
-    pub(super) printer: Printer,
+    pub(crate) printer: Printer,
     pub(super) tracks: Vec<Track>,
 }
 
