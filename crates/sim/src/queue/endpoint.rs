@@ -134,7 +134,7 @@ impl Endpoint {
                 () = due => return,
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     fn holder(&self) -> Holder {
