@@ -254,23 +254,21 @@ impl Committer {
             .range(vec![OUTBOX_TAG]..vec![OUTBOX_TAG + 1])
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
-        // Held until the sums have moved: who looks at both finds that they agree.
-        let mut fingerprints = self.shared.fingerprints();
-        let changes = fingerprints.changes(&batch, &*snapshot);
+        self.shared.fingerprints().begin(sequence, &batch, &*snapshot);
         drop(snapshot);
         // An engine that panics has left its outcome as unknown as one that says so.
         let committing = AssertUnwindSafe(|| self.engine.commit(batch, durability));
         let committed = catch_unwind(committing)
             .unwrap_or_else(|_| Err(StoreError::Stopped { reason: "the storage engine panicked".into() }));
         if let Err(error) = committed {
+            self.shared.fingerprints().failed();
             if matches!(error, StoreError::Stopped { .. }) {
                 tracing::error!(%error, service = %self.identity.service, "no more writes are taken");
                 self.shared.stopped.get_or_init(|| error.clone());
             }
             return Err(error);
         }
-        fingerprints.committed(&changes, &*self.engine);
-        drop(fingerprints);
+        self.shared.fingerprints().committed(&*self.engine);
         self.marks = marks;
         self.unsynced = durability == Durability::Relaxed;
         if !Arc::ptr_eq(&self.identity, &identity) {

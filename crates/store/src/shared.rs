@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     pub(crate) muted: Arc<BTreeSet<&'static str>>,
     /// Locked for moments, by the committer and by the relay.
     outbox: Mutex<Mirror>,
-    /// Locked by the committer while it commits, and by whoever compares.
+    /// Locked for moments by the committer, never while a disk is waited for, and by whoever compares.
     fingerprints: Mutex<Fingerprints>,
     pub(crate) committed: watch::Sender<u64>,
     /// Why no more writes are taken, once that is so.

@@ -6,10 +6,14 @@
     reason = "helpers of tests, where a panic is the verdict"
 )]
 
-use antiphon_store::{Abort, KeyRange, Memory, Printer, Row, Scan, SeededWorld, Setup, Store, Sums, Tracked};
+use antiphon_store::engine::{Batch, Snapshot};
+use antiphon_store::{
+    Abort, Durability, Engine, KeyRange, Memory, Printer, Row, Scan, SeededWorld, Setup, Store, StoreError,
+    Sums, Tracked,
+};
 use proptest::prelude::*;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 
 /// The longest of something, by a number.
 struct Longest;
@@ -136,6 +140,94 @@ proptest! {
             }
             Ok(())
         })?;
+    }
+}
+
+/// A memory whose commits wait for a gate, before they happen or right afterwards.
+#[derive(Debug, Clone, Default)]
+struct Gated {
+    memory: Memory,
+    gates: Arc<Gates>,
+}
+
+#[derive(Debug, Default)]
+struct Gates {
+    before: Mutex<()>,
+    after: Mutex<()>,
+    begun: Mutex<u64>,
+    told: Condvar,
+}
+
+impl Engine for Gated {
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError> {
+        self.memory.snapshot()
+    }
+
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        self.gates.tell();
+        drop(self.gates.before.lock().unwrap());
+        let committed = self.memory.commit(batch, durability);
+        self.gates.tell();
+        drop(self.gates.after.lock().unwrap());
+        committed
+    }
+}
+
+impl Gates {
+    fn tell(&self) {
+        *self.begun.lock().unwrap() += 1;
+        self.told.notify_all();
+    }
+
+    fn wait(&self, for_begun: u64) {
+        let mut begun = self.begun.lock().unwrap();
+        while *begun < for_begun {
+            begun = self.told.wait(begun).unwrap();
+        }
+    }
+}
+
+/// Whoever compares runs where requests are answered: a disk that takes its time must not stop it.
+#[test]
+fn who_compares_does_not_wait_for_the_disk() {
+    let runtime = runtime();
+    let engine = Gated::default();
+    let gates = Arc::clone(&engine.gates);
+    let world = Arc::new(SeededWorld::new(7, 1_700_000_000_000));
+    let store = Store::open(engine, world, &Setup::of("t").in_deployment(DEPLOYMENT)).unwrap();
+    let all = KeyRange::default();
+    let some = KeyRange::new(100_u64.to_be_bytes(), 150_u64.to_be_bytes());
+    runtime.block_on(write(&store, (0..1000).map(|key| (key, 1)).collect()));
+    let tracked = store.track::<Longest>(&all);
+    let (whole, part) = (tracked.clone(), store.track::<Longest>(&some));
+    build(&whole);
+    let check = || {
+        for range in [&all, &some] {
+            let rows = runtime.block_on(recomputed(&store, range));
+            assert_eq!(tracked.sums(range).unwrap(), Some(rows), "{range:?}");
+        }
+    };
+    // The commit is not there yet: neither in the rows nor in the sums. What is read and tracked meanwhile misses nothing.
+    let (closed_before, closed_after) = (gates.before.lock().unwrap(), gates.after.lock().unwrap());
+    let begun = *gates.begun.lock().unwrap();
+    let (writing, rows) = (store.clone(), (0..2000).step_by(3).map(|key| (key, 2)).collect());
+    let write = runtime.spawn(async move { write(&writing, rows).await });
+    gates.wait(begun + 1);
+    check();
+    build(&part);
+    let late = store.track::<Longest>(&KeyRange::new([], 500_u64.to_be_bytes()));
+    build(&late);
+    // It is there, and the committer has not gone on.
+    drop(closed_before);
+    gates.wait(begun + 2);
+    check();
+    drop(closed_after);
+    runtime.block_on(write).unwrap();
+    check();
+    build(&late);
+    for one in [&part, &late] {
+        let rows = runtime.block_on(recomputed(&store, one.range()));
+        assert_eq!(one.sums(one.range()).unwrap(), Some(rows));
     }
 }
 

@@ -4,9 +4,11 @@ use super::range::separator;
 use super::{Printer, Sums};
 use crate::engine::{Batch, Engine, Pair, SCAN_PAIRS_MAX, Scan, Snapshot};
 use crate::error::StoreError;
+use crate::identity::{Marks, marks_key};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 /// The most rows of a chunk: what has to be read where a range ends within one. With some 130 bytes of memory a chunk
 /// that is about a byte and a half a row.
@@ -46,7 +48,7 @@ pub(super) struct Track {
 
 /// What a commit does to a chunk.
 #[derive(Debug)]
-pub(crate) struct Change {
+struct Change {
     track: usize,
     key: Vec<u8>,
     before: Option<Bytes>,
@@ -252,26 +254,40 @@ fn evenly(first: u64, places: Vec<(Vec<u8>, u64)>, pieces: usize) -> Vec<Vec<u8>
     bounds
 }
 
-/// All that a store tracks. Locked by the committer while it commits, so under the lock the sums are those of a snapshot
-/// that is taken now.
+/// A commit under way, and what it does to the tracks.
+#[derive(Debug)]
+struct Pending {
+    /// The group's, by which a snapshot tells whether it shows the commit.
+    sequence: u64,
+    /// How many tracks there were: those that came later have heard nothing of it.
+    tracks: usize,
+    /// Tracks of which it is not known what changes.
+    unread: Vec<usize>,
+    changes: Vec<Change>,
+}
+
+/// All that a store tracks. **Not** locked while the engine commits: a disk may take seconds, and whoever compares runs
+/// where requests are answered. What the commit does is noted before it begins, and done to the sums by the first who
+/// finds it in a snapshot; so under the lock the sums are those of what [`Fingerprints::now`] answers.
 #[derive(Debug)]
 pub(crate) struct Fingerprints {
     pub(crate) printer: Printer,
     pub(super) tracks: Vec<Track>,
+    pending: Option<Pending>,
 }
 
 impl Fingerprints {
     pub(crate) fn new(deployment: &str) -> Self {
-        Self { printer: Printer::new(deployment), tracks: Vec::new() }
+        Self { printer: Printer::new(deployment), tracks: Vec::new(), pending: None }
     }
 
-    /// What a batch is going to change. `snapshot` is what it changes.
-    pub(crate) fn changes(&mut self, batch: &Batch, snapshot: &dyn Snapshot) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for (track, tracked) in self.tracks.iter_mut().enumerate() {
+    /// Notes what a batch is going to change. `snapshot` is what it changes.
+    pub(crate) fn begin(&mut self, sequence: u64, batch: &Batch, snapshot: &dyn Snapshot) {
+        let (mut changes, mut unread) = (Vec::new(), Vec::new());
+        for (track, tracked) in self.tracks.iter().enumerate() {
             let range = (Bound::Included(tracked.from.as_slice()), Bound::Excluded(tracked.to.as_slice()));
-            let written: Vec<_> =
-                batch.range::<[u8], _>(range).filter(|(key, _)| tracked.knows(key)).collect();
+            // Also those that are not read yet: they may be, before the batch is there.
+            let written: Vec<_> = batch.range::<[u8], _>(range).collect();
             let keys: Vec<_> = written.iter().map(|(key, _)| (*key).clone()).collect();
             if keys.is_empty() {
                 continue;
@@ -288,19 +304,25 @@ impl Fingerprints {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "fingerprints are made anew: what a write changes cannot be read");
-                    tracked.reset();
+                    unread.push(track);
                 }
             }
         }
-        changes
+        self.pending = Some(Pending { sequence, tracks: self.tracks.len(), unread, changes });
     }
 
-    /// The batch of these changes is committed.
-    pub(crate) fn committed(&mut self, changes: &[Change], engine: &dyn Engine) {
+    /// The batch is committed.
+    pub(crate) fn committed(&mut self, engine: &dyn Engine) {
+        let Some(Pending { tracks, unread, changes, .. }) = self.pending.take() else { return };
+        for (index, track) in self.tracks.iter_mut().enumerate() {
+            if index >= tracks || unread.contains(&index) {
+                track.reset();
+            }
+        }
         let mut large = std::collections::BTreeSet::new();
-        for change in changes {
-            let Some(track) = self.tracks.get_mut(change.track) else { continue };
-            if let Some(start) = track.apply(&self.printer, change) {
+        for change in &changes {
+            let track = self.tracks.get_mut(change.track).filter(|track| track.knows(&change.key));
+            if let Some(start) = track.and_then(|track| track.apply(&self.printer, change)) {
                 large.insert((change.track, start));
             }
         }
@@ -312,5 +334,24 @@ impl Fingerprints {
                 tracing::warn!(%error, "a chunk of fingerprints could not be split");
             }
         }
+    }
+
+    /// The batch was not committed.
+    pub(crate) fn failed(&mut self) {
+        self.pending = None;
+    }
+
+    /// What is committed now, which is what the sums are of.
+    pub(super) fn now(&mut self, engine: &dyn Engine) -> Result<Arc<dyn Snapshot>, StoreError> {
+        let now = engine.snapshot()?;
+        if let Some(pending) = &self.pending {
+            let marks = now.load(&[marks_key()])?.pop().flatten();
+            let marks: Option<Marks> = marks.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            // A snapshot shows nothing of a batch before its commit has succeeded.
+            if marks.is_some_and(|marks| marks.sequence >= pending.sequence) {
+                self.committed(engine);
+            }
+        }
+        Ok(now)
     }
 }

@@ -61,8 +61,9 @@ impl Tracked {
     pub fn build(&self) -> Result<bool, StoreError> {
         let mut prints = self.shared.fingerprints();
         let prints = &mut *prints;
+        let now = prints.now(&*self.shared.engine)?;
         let Some(track) = prints.tracks.get_mut(self.index) else { return Ok(true) };
-        track.build(&prints.printer, &*self.shared.engine.snapshot()?)
+        track.build(&prints.printer, &*now)
     }
 
     /// How many changes of rows moved the sums since it is tracked.
@@ -73,11 +74,12 @@ impl Tracked {
     /// The sums of what is committed now in a range within this one; `None` until every row was read.
     pub fn sums(&self, range: &KeyRange) -> Result<Option<Sums>, StoreError> {
         let (from, to) = whole(self.tag, &range.within(&self.range));
-        let prints = self.shared.fingerprints();
+        let mut prints = self.shared.fingerprints();
+        let now = prints.now(&*self.shared.engine)?;
         let Some(track) = prints.tracks.get(self.index).filter(|track| track.is_built()) else {
             return Ok(None);
         };
-        track.sums(&prints.printer, &*self.shared.engine.snapshot()?, &from, &to).map(Some)
+        track.sums(&prints.printer, &*now, &from, &to).map(Some)
     }
 
     /// Cuts a range within this one into at most `pieces` with about as many rows each; one with a single row into that row
@@ -88,9 +90,10 @@ impl Tracked {
         if from >= to {
             return Ok(Vec::new());
         }
-        let prints = self.shared.fingerprints();
+        let mut prints = self.shared.fingerprints();
+        let now = prints.now(&*self.shared.engine)?;
         let bounds = match prints.tracks.get(self.index) {
-            Some(track) => track.split(&*self.shared.engine.snapshot()?, &from, &to, pieces)?,
+            Some(track) => track.split(&*now, &from, &to, pieces)?,
             None => Vec::new(),
         };
         Ok(range.cut(bounds.into_iter().map(|bound| bound.into_iter().skip(1).collect()).collect()))
