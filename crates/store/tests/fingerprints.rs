@@ -143,6 +143,27 @@ proptest! {
     }
 }
 
+/// Large rows have chunks of their own, of one row each: so a chunk of many small ones may be nearly all of a range.
+#[test]
+fn a_range_whose_rows_are_nearly_all_at_its_end_is_cut() {
+    runtime().block_on(async {
+        let store = open(Memory::new());
+        let written = store.write(|view| {
+            for key in 0..100_u64 {
+                let state = vec![b'0'; if key < 8 { 300 << 10 } else { 1 }];
+                view.set(antiphon_store::key::of::<Longest>(&key), state);
+            }
+            Ok::<_, Abort<Infallible>>(())
+        });
+        written.await.unwrap();
+        let tracked = store.track::<Longest>(&KeyRange::default());
+        build(&tracked);
+        let cut = tracked.split(&KeyRange::default(), 4).unwrap();
+        let counts: Vec<_> = cut.iter().map(|piece| tracked.sums(piece).unwrap().unwrap().count).collect();
+        assert!(counts.len() > 1 && counts.iter().all(|count| *count < 100), "{counts:?}");
+    });
+}
+
 /// A memory whose commits wait for a gate, before they happen or right afterwards.
 #[derive(Debug, Clone, Default)]
 struct Gated {

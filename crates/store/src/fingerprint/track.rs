@@ -243,13 +243,18 @@ impl Track {
 fn evenly(first: u64, places: Vec<(Vec<u8>, u64)>, pieces: usize) -> Vec<Vec<u8>> {
     let total = first + places.iter().map(|(_, rows)| rows).sum::<u64>();
     let pieces = wide(pieces);
-    let (mut bounds, mut before, mut piece) = (Vec::new(), first, 1);
+    let (mut bounds, mut before, mut piece, mut last) = (Vec::new(), first, 1, None);
     for (place, rows) in places {
         if piece < pieces && before * pieces >= total * piece {
-            bounds.push(place);
+            bounds.push(place.clone());
             piece += 1;
         }
         before += rows;
+        last = Some(place);
+    }
+    // Nearly all of the rows may be behind the last place: a range that can be cut is cut, or nobody would get on with it.
+    if bounds.is_empty() {
+        bounds.extend(last);
     }
     bounds
 }
