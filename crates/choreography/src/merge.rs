@@ -2,7 +2,7 @@
 
 use crate::anti_entropy::{self, DIGEST_TYPE, DIGEST_TYPES, Heard, ListenError, Listener};
 use crate::lag::Lag;
-use consumer::{Context, Handler, HandlerError};
+use consumer::{Chain, Context, Handler, HandlerError};
 use messages::delta_group::Decoded;
 use messages::{DeltaGroup, Fact, delta_group};
 use queue::{Envelope, EnvelopeData, Message, NameError, Publisher};
@@ -163,10 +163,16 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
         let Some(listener) = self.listener.as_ref().filter(|_| envelope.event_type == DIGEST_TYPE) else {
             return Ok(());
         };
-        listener.hear(envelope).await.map_err(|error| match error {
-            ListenError::Store(error) => error.into(),
-            other => HandlerError::poison(other.to_string()),
-        })
+        match listener.hear(envelope).await {
+            Ok(()) => Ok(()),
+            // Not tried again: where a row cannot be read every digest would come back for ever, before all facts.
+            Err(ListenError::Store(error)) => {
+                let error = Chain(&error);
+                tracing::warn!(topic = F::TOPIC, %error, "a digest could not be compared; the next one will be");
+                Ok(())
+            }
+            Err(other) => Err(HandlerError::poison(other.to_string())),
+        }
     }
 
     /// Joins, and tells how many rows grew.

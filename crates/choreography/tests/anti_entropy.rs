@@ -10,7 +10,7 @@ use messages::{Fact as _, Profile, ProfileFact, TallyFact, UserId};
 use pair::{Here, Pair, Rows, There, joined, key, put, rows, tally};
 use proptest::prelude::*;
 use std::convert::Infallible;
-use store::{Abort, Row, Store};
+use store::{Abort, Row, Store, StoreError};
 use tokio::time::Instant;
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -72,6 +72,21 @@ async fn cost_follows_the_difference() {
         let bytes = cost(&pair, &mut all, lost).await;
         assert!(bytes <= bytes_max, "{lost}: {bytes}");
     }
+}
+
+/// What cannot be answered now is asked again, so it does not come back by itself: where a disk is broken for long, wants
+/// would pile up without end.
+#[tokio::test]
+async fn a_want_that_cannot_be_answered_is_settled_and_asked_again() {
+    let pair = Pair::new(3, 0.0);
+    let all = many(100, 3);
+    put::<There>(&pair.there, &all).await;
+    pair.disk.fail_with(Some(StoreError::DiskFull { free_bytes: 1, needed_bytes: 2 }));
+    pair.round().await;
+    assert!(rows::<Here>(&pair.here).await.is_empty());
+    pair.disk.fail_with(None);
+    pair.heal(4).await;
+    assert_eq!(rows::<Here>(&pair.here).await, all);
 }
 
 /// `cargo test --release -p antiphon-choreography --test anti_entropy -- --ignored --nocapture among_a_million`

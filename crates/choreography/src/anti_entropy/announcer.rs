@@ -270,7 +270,11 @@ impl Handler for Answers {
             return Err(HandlerError::poison("a want names no replica as its source"));
         };
         if want.publisher == own && subscriber != own {
-            self.answer(subscriber, want.items).await?;
+            // Not tried again: it is asked again, and where a row cannot be read every want would come back for ever.
+            if let Err(error) = self.answer(subscriber, want.items).await {
+                let (topic, error) = (self.route.topic(), Chain(&error));
+                tracing::warn!(%topic, %error, "a want could not be answered; it will be asked again");
+            }
         }
         Ok(())
     }

@@ -114,13 +114,15 @@ pub(crate) struct Pair {
     pub(crate) wire: Arc<Lossy>,
     pub(crate) publisher: AntiEntropy,
     pub(crate) link: Link,
+    /// What the publisher's rows are on.
+    pub(crate) disk: Memory,
     relay: Relay,
     wants: Link,
 }
 
-fn store(service: &str, seed: u64) -> Store {
+fn store(disk: &Memory, service: &str, seed: u64) -> Store {
     let world = Arc::new(SeededWorld::new(seed, 1_700_000_000_000));
-    Store::open(Memory::new(), world, &Setup::of(service).in_deployment(DEPLOYMENT)).unwrap()
+    Store::open(disk.clone(), world, &Setup::of(service).in_deployment(DEPLOYMENT)).unwrap()
 }
 
 /// Rows that one write stores.
@@ -170,7 +172,8 @@ impl Pair {
             messages: 0,
         };
         let wire = Arc::new(Lossy { state: Mutex::new(state) });
-        let (there, here) = (store("comments", seed), store("stories", seed + 1));
+        let disk = Memory::new();
+        let (there, here) = (store(&disk, "comments", seed), store(&Memory::new(), "stories", seed + 1));
         let publisher: Arc<dyn Publisher> = Arc::clone(&wire) as Arc<dyn Publisher>;
         let anti_entropy =
             AntiEntropy::new(there.clone(), Arc::clone(&publisher)).covering_by(cover).unwrap();
@@ -178,7 +181,7 @@ impl Pair {
         assert_eq!(wants.topic, wants_topic(F::TOPIC).unwrap());
         let relay = Relay::new(there.clone(), Arc::clone(&publisher)).announcing::<F, T>().unwrap();
         let link = Link::merging::<F, H>(&here, &publisher).unwrap();
-        Self { there, here, wire, publisher: anti_entropy, link, relay, wants }
+        Self { there, here, wire, publisher: anti_entropy, link, disk, relay, wants }
     }
 
     /// Delivers what waits, and what that leads to, until nothing does.
