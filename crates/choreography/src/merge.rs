@@ -144,13 +144,13 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
                 false
             }
         });
-        if let Some(listener) = &self.listener {
-            listener.merged(group.keys());
+        if let Some((listener, publisher)) = self.listener.as_ref().zip(anti_entropy::sender(envelope)) {
+            listener.merged(publisher, group.keys());
             for (key, state) in data.as_object().into_iter().flatten() {
                 if let Ok(key) = key.parse::<F::Key>()
                     && !group.contains_key(&key)
                 {
-                    listener.refused(&key, state);
+                    listener.refused(publisher, &key, state);
                 }
             }
         }

@@ -5,10 +5,12 @@
 mod pair;
 
 use antiphon_choreography::Cover;
+use consumer::{Context, Handler as _};
 use lattice::{Hlc, Lww, Stamp};
 use messages::{Fact as _, Profile, ProfileFact, TallyFact, UserId};
 use pair::{Here, Pair, Rows, There, joined, key, put, rows, tally};
 use proptest::prelude::*;
+use queue::{Envelope, EnvelopeData, Message, Subscription};
 use std::convert::Infallible;
 use store::{Abort, Row, Store, StoreError};
 use tokio::time::Instant;
@@ -87,6 +89,22 @@ async fn a_want_that_cannot_be_answered_is_settled_and_asked_again() {
     pair.disk.fail_with(None);
     pair.heal(4).await;
     assert_eq!(rows::<Here>(&pair.here).await, all);
+}
+
+/// A row that somebody else sent and nobody here understands says nothing of what the publisher has.
+#[tokio::test]
+async fn what_somebody_else_sent_and_was_refused_differs_from_nobody() {
+    let pair = Pair::new(3, 0.0);
+    let all = many(100, 3);
+    put::<There>(&pair.there, &all).await;
+    let stray = [(key(1).to_string(), serde_json::json!("no tally"))].into_iter().collect();
+    let mut envelope = Envelope::new("1", format!("/comments/{}", pair::COUNTER), TallyFact::TYPE);
+    envelope.deployment = Some(pair.here.identity().deployment.clone());
+    envelope.data = EnvelopeData::Json(serde_json::Value::Object(stray));
+    let subscription = Subscription::new(pair.link.topic.clone(), "s", "main").unwrap();
+    let heard = pair.link.handler.handle(&Message::new(envelope.encode()), &Context::new(subscription)).await;
+    heard.unwrap_err();
+    pair.heal(4).await;
 }
 
 /// `cargo test --release -p antiphon-choreography --test anti_entropy -- --ignored --nocapture among_a_million`

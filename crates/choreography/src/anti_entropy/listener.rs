@@ -1,7 +1,7 @@
 //! The subscriber's side: hears digests, and says what it lacks.
 
 use super::links::Heard;
-use super::look::Look;
+use super::look::Refusals;
 use super::send::Sender;
 use super::talk::Talk;
 use super::wire::{self, Digest, Item, Want, bytes_of};
@@ -16,7 +16,7 @@ use store::{KeyPart, KeyRange, Row, Store, StoreError};
 #[derive(Debug)]
 pub(crate) struct Listener {
     store: Store,
-    look: Look,
+    refusals: Refusals,
     heard: Heard,
     /// By publisher, at most [`super::links::PUBLISHERS_MAX`].
     talks: Mutex<BTreeMap<ReplicaId, Talk>>,
@@ -33,7 +33,7 @@ impl Listener {
         let tracked = store.track::<R>(&KeyRange::new(F::KEYS_FROM, F::KEYS_TO));
         Ok(Self {
             store: store.clone(),
-            look: Look::at(tracked),
+            refusals: Refusals::of(tracked),
             heard,
             talks: Mutex::default(),
             wants: Sender::new(wire::wants_topic(F::TOPIC)?, Arc::clone(publisher)),
@@ -52,7 +52,7 @@ impl Listener {
         if publisher == own || digest.answers.is_some_and(|subscriber| subscriber != bytes_of(own)) {
             return Ok(());
         }
-        self.look.build().await?;
+        self.refusals.build().await?;
         let items = self.compare(publisher, told_ms, digest)?;
         self.want(publisher, items).await;
         Ok(())
@@ -68,9 +68,8 @@ impl Listener {
         if talk.is_old(told_ms) {
             return Ok(Vec::new());
         }
-        let is_answer = digest.answers.is_some();
-        let heard =
-            if is_answer { talk.answer(digest, &self.look)? } else { talk.everything(digest, &self.look)? };
+        let (look, is_answer) = (self.refusals.look(publisher), digest.answers.is_some());
+        let heard = if is_answer { talk.answer(digest, &look)? } else { talk.everything(digest, &look)? };
         let open = talk.open();
         drop(talks);
         self.heard.change(publisher, |status| {
@@ -98,13 +97,17 @@ impl Listener {
     }
 
     /// Facts were merged.
-    pub(crate) fn merged<'a, K: KeyPart + 'a>(&self, keys: impl Iterator<Item = &'a K>) {
-        self.look.accept(keys.map(key_bytes));
+    pub(crate) fn merged<'a, K: KeyPart + 'a>(
+        &self,
+        publisher: ReplicaId,
+        keys: impl Iterator<Item = &'a K>,
+    ) {
+        self.refusals.accept(publisher, keys.map(key_bytes));
     }
 
     /// A fact was not understood, or not believed.
-    pub(crate) fn refused<K: KeyPart>(&self, key: &K, state: &serde_json::Value) {
-        self.look.refuse(key_bytes(key), state.to_string().as_bytes());
+    pub(crate) fn refused<K: KeyPart>(&self, publisher: ReplicaId, key: &K, state: &serde_json::Value) {
+        self.refusals.refuse(publisher, key_bytes(key), state.to_string().as_bytes());
     }
 }
 

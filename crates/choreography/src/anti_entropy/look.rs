@@ -2,33 +2,32 @@
 
 use super::pace::REFUSED_MAX;
 use bytes::Bytes;
+use lattice::ReplicaId;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::{KeyRange, StoreError, Sums, Tracked};
 
-/// The rows of one kind at a subscriber.
+/// What was sent and not understood, or not believed, by who sent it and key: its fingerprint.
 ///
-/// A row that it was sent and did not understand (a newer version's) is kept whole elsewhere, and counts here as if it were
-/// there: missing it again and again would help nobody. Remembered until it is understood, or until a restart, at which
-/// what was kept is tried again.
+/// Such a row (a newer version's) is kept whole elsewhere, and counts as if it were here for whoever sent it: missing it
+/// again and again would help nobody. For nobody else: another publisher has that row otherwise, or has it not. Remembered
+/// until it is understood, or until a restart, at which what was kept is tried again.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(super) struct Refusals {
     tracked: Tracked,
-    /// By key: the fingerprint of what was sent.
-    refused: Mutex<BTreeMap<Vec<u8>, Sums>>,
+    rows: Mutex<BTreeMap<ReplicaId, Prints>>,
 }
 
-impl Look {
-    pub(super) fn at(tracked: Tracked) -> Self {
-        Self { tracked, refused: Mutex::default() }
+type Prints = BTreeMap<Vec<u8>, Sums>;
+
+impl Refusals {
+    pub(super) fn of(tracked: Tracked) -> Self {
+        Self { tracked, rows: Mutex::default() }
     }
 
-    fn refused(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Sums>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn range(&self) -> &KeyRange {
-        self.tracked.range()
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<ReplicaId, Prints>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads rows until the fingerprints of all are known.
@@ -40,34 +39,57 @@ impl Look {
     }
 
     /// A row was sent and not understood.
-    pub(super) fn refuse(&self, key: Vec<u8>, state: &[u8]) {
+    pub(super) fn refuse(&self, publisher: ReplicaId, key: Vec<u8>, state: &[u8]) {
         let print = self.tracked.print(&key, state);
-        let mut refused = self.refused();
-        if refused.len() < REFUSED_MAX || refused.contains_key(&key) {
-            refused.insert(key, print);
+        let mut rows = self.rows();
+        let has_room = rows.values().map(BTreeMap::len).sum::<usize>() < REFUSED_MAX;
+        if has_room || rows.get(&publisher).is_some_and(|rows| rows.contains_key(&key)) {
+            rows.entry(publisher).or_default().insert(key, print);
         }
     }
 
     /// A row was sent and merged.
-    pub(super) fn accept(&self, keys: impl Iterator<Item = Vec<u8>>) {
-        let mut refused = self.refused();
-        if !refused.is_empty() {
-            for key in keys {
-                refused.remove(&key);
-            }
+    pub(super) fn accept(&self, publisher: ReplicaId, keys: impl Iterator<Item = Vec<u8>>) {
+        let mut rows = self.rows();
+        let Some(refused) = rows.get_mut(&publisher) else { return };
+        for key in keys {
+            refused.remove(&key);
         }
+        if refused.is_empty() {
+            rows.remove(&publisher);
+        }
+    }
+
+    /// What is here, for comparing with a publisher.
+    pub(super) fn look(&self, publisher: ReplicaId) -> Look {
+        let refused = self.rows().get(&publisher).cloned().unwrap_or_default();
+        Look { tracked: self.tracked.clone(), refused }
+    }
+}
+
+/// The rows of one kind at a subscriber, for comparing with one publisher.
+#[derive(Debug)]
+pub(super) struct Look {
+    tracked: Tracked,
+    refused: Prints,
+}
+
+impl Look {
+    pub(super) fn range(&self) -> &KeyRange {
+        self.tracked.range()
     }
 
     /// The sums of a range; `None` while not every row was read.
     pub(super) fn sums(&self, range: &KeyRange) -> Result<Option<Sums>, StoreError> {
         let Some(mut sums) = self.tracked.sums(range)? else { return Ok(None) };
-        let refused: Vec<_> = self.refused().iter().map(|(key, print)| (key.clone(), *print)).collect();
-        for (key, print) in refused.into_iter().filter(|(key, _)| range.contains(key)) {
+        let refused =
+            self.refused.range::<[u8], _>((Bound::Included(range.from.as_slice()), Bound::Unbounded));
+        for (key, print) in refused.take_while(|(key, _)| range.contains(key)) {
             let here = KeyRange::new(key.clone(), [key.as_slice(), &[0]].concat());
             for (key, state) in self.tracked.rows(&here, 1)? {
                 sums = sums.minus(self.tracked.print(&key, &state));
             }
-            sums = sums.plus(print);
+            sums = sums.plus(*print);
         }
         Ok(Some(sums))
     }

@@ -34,7 +34,7 @@ impl Row for Here {
 pub(crate) type Rows = BTreeMap<TallyKey, Tally>;
 
 const DEPLOYMENT: &str = "00000000000000000000000000000001";
-const COUNTER: ReplicaId = ReplicaId::from_u128(0x1234_5678_9abc_def0_0fed_cba9_8765_4321);
+pub(crate) const COUNTER: ReplicaId = ReplicaId::from_u128(0x1234_5678_9abc_def0_0fed_cba9_8765_4321);
 
 /// A part's tally, counted by the one replica that counts here.
 pub(crate) fn key(id: u128) -> TallyKey {
