@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Abort, Mark, Reader, Row, Store, StoreError};
+use store::{Abort, Mark, Reader, Row, Store, StoreError, ViewError};
 use thiserror::Error;
 
 mod bundle;
@@ -281,9 +281,15 @@ impl Relay {
         metrics::counter!("antiphon_announced_rows_total", "topic" => route.topic().to_string())
             .increment(rows);
         let cleared = self.store.write_relaxed(move |view| {
-            sent.iter()
-                .try_for_each(|mark| view.clear_mark(mark))
-                .map_err(Abort::<std::convert::Infallible>::from)
+            let mut missed = false;
+            for mark in &sent {
+                match view.clear_mark(mark) {
+                    // On to the others, so that all of them are loaded in one round trip.
+                    Err(ViewError::Miss) => missed = true,
+                    cleared => cleared?,
+                }
+            }
+            if missed { Err(ViewError::Miss.into()) } else { Ok::<_, Abort<std::convert::Infallible>>(()) }
         });
         cleared.await.map_err(store::WriteError::into_store)
     }

@@ -12,7 +12,8 @@ use pair::{Here, Pair, Rows, There, joined, key, put, rows, tally};
 use proptest::prelude::*;
 use queue::{Envelope, EnvelopeData, Message, Subscription};
 use std::convert::Infallible;
-use store::{Abort, Row, Store, StoreError};
+use store::engine::remote::Remote;
+use store::{Abort, Memory, Row, Store, StoreError};
 use tokio::time::Instant;
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -87,6 +88,18 @@ async fn a_want_that_cannot_be_answered_is_settled_and_asked_again() {
     pair.round().await;
     assert!(rows::<Here>(&pair.here).await.is_empty());
     pair.disk.fail_with(None);
+    pair.heal(4).await;
+    assert_eq!(rows::<Here>(&pair.here).await, all);
+}
+
+/// An engine across a network knows no row before it was asked for: what many rows need is loaded at once.
+#[tokio::test]
+async fn a_publisher_across_a_network_announces_many_rows_again() {
+    let pair = Pair::on::<TallyFact, There, Here>(Remote::new(), Memory::new(), 3, 0.0, Cover::new());
+    let all = many(100, 3);
+    for (key, state) in &all {
+        put::<There>(&pair.there, &Rows::from([(*key, *state)])).await;
+    }
     pair.heal(4).await;
     assert_eq!(rows::<Here>(&pair.here).await, all);
 }

@@ -201,26 +201,26 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Route for Covered<F, R> {
             let exchange = move |view: &mut View<'_>| {
                 let keys = rows.iter().flatten().map(|(key, _)| key).chain(&bulk);
                 view.expect_keys(keys.map(store::key::of::<R>))?;
-                let mut marked = Vec::with_capacity(rows.len());
+                // One that misses a row holds up no other: all that is missing is then loaded in one round trip.
+                let (mut marked, mut missed) = (Vec::with_capacity(rows.len()), false);
                 for rows in &rows {
                     let mut news = 0;
                     for (key, theirs) in rows {
-                        if *theirs != F::State::default() {
-                            if let Some(stamp) = F::newest_stamp(theirs) {
-                                view.observe(stamp);
-                            }
-                            joining(view, key, theirs.clone())?;
-                        }
-                        let ours = view.get::<R>(key)?.unwrap_or_default();
-                        if theirs.clone().join(ours) {
-                            view.mark::<R>(F::TOPIC, key)?;
-                            news += 1;
+                        match hear::<F, R>(view, &joining, key, theirs) {
+                            Err(ViewError::Miss) => missed = true,
+                            is_news => news += usize::from(is_news?),
                         }
                     }
                     marked.push(news);
                 }
                 for key in &bulk {
-                    view.mark::<R>(F::TOPIC, key)?;
+                    match view.mark::<R>(F::TOPIC, key) {
+                        Err(ViewError::Miss) => missed = true,
+                        bulk => bulk?,
+                    }
+                }
+                if missed {
+                    return Err(ViewError::Miss.into());
                 }
                 Ok::<_, Abort<Infallible>>(marked)
             };
@@ -232,7 +232,7 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Route for Covered<F, R> {
             };
             let marked = written.map_err(store::WriteError::into_store)?;
             if let Some((hook, heard)) = told {
-                for (key, state) in &*heard {
+                for (key, state) in &heard {
                     hook(key, state);
                 }
             }
@@ -250,6 +250,27 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Route for Covered<F, R> {
             self.sender.send(runs, Run::bytes, message).await;
         })
     }
+}
+
+/// Joins what a subscriber has of a row, and marks ours where it is news there; whether it is.
+fn hear<F: Fact, R: Row<Key = F::Key, State = F::State>>(
+    view: &mut View<'_>,
+    joining: &Joining<F>,
+    key: &F::Key,
+    theirs: &F::State,
+) -> Result<bool, ViewError> {
+    if *theirs != F::State::default() {
+        if let Some(stamp) = F::newest_stamp(theirs) {
+            view.observe(stamp);
+        }
+        joining(view, key, theirs.clone())?;
+    }
+    let ours = view.get::<R>(key)?.unwrap_or_default();
+    let is_news = theirs.clone().join(ours);
+    if is_news {
+        view.mark::<R>(F::TOPIC, key)?;
+    }
+    Ok(is_news)
 }
 
 /// A run of these pieces, with their sums as they are now; `None` while not every row was read.

@@ -11,7 +11,7 @@ use queue::{BoxFuture, Message, PublishError, Publisher, Subscription, Topic};
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
-use store::{Abort, KeyRange, Memory, Row, Scan, SeededWorld, Setup, Store};
+use store::{Abort, Engine, KeyRange, Memory, Row, Scan, SeededWorld, Setup, Store};
 
 /// Where the publisher keeps them.
 pub(crate) struct There;
@@ -120,9 +120,9 @@ pub(crate) struct Pair {
     wants: Link,
 }
 
-fn store(disk: &Memory, service: &str, seed: u64) -> Store {
+fn store(disk: impl Engine, service: &str, seed: u64) -> Store {
     let world = Arc::new(SeededWorld::new(seed, 1_700_000_000_000));
-    Store::open(disk.clone(), world, &Setup::of(service).in_deployment(DEPLOYMENT)).unwrap()
+    Store::open(disk, world, &Setup::of(service).in_deployment(DEPLOYMENT)).unwrap()
 }
 
 /// Rows that one write stores.
@@ -164,6 +164,23 @@ impl Pair {
         T: Row<Key = F::Key, State = F::State>,
         H: Row<Key = F::Key, State = F::State>,
     {
+        let disk = Memory::new();
+        Self::on::<F, T, H>(disk.clone(), disk, seed, loss, cover)
+    }
+
+    /// The same, its publisher on an engine over `disk`.
+    pub(crate) fn on<F, T, H>(
+        engine: impl Engine,
+        disk: Memory,
+        seed: u64,
+        loss: f64,
+        cover: Cover<F, T>,
+    ) -> Self
+    where
+        F: Fact,
+        T: Row<Key = F::Key, State = F::State>,
+        H: Row<Key = F::Key, State = F::State>,
+    {
         let state = State {
             waiting: VecDeque::new(),
             rng: fastrand::Rng::with_seed(seed),
@@ -172,8 +189,7 @@ impl Pair {
             messages: 0,
         };
         let wire = Arc::new(Lossy { state: Mutex::new(state) });
-        let disk = Memory::new();
-        let (there, here) = (store(&disk, "comments", seed), store(&Memory::new(), "stories", seed + 1));
+        let (there, here) = (store(engine, "comments", seed), store(Memory::new(), "stories", seed + 1));
         let publisher: Arc<dyn Publisher> = Arc::clone(&wire) as Arc<dyn Publisher>;
         let anti_entropy =
             AntiEntropy::new(there.clone(), Arc::clone(&publisher)).covering_by(cover).unwrap();
