@@ -15,10 +15,18 @@ struct Tally {
 /// What a browser knows.
 #[derive(Debug, Clone, Default)]
 pub struct Browser {
+    /// A replica may be restored without being told, and write in its old name until it meets its own future: what it
+    /// says meanwhile contradicts what it has forgotten.
+    forgetful: bool,
     known: BTreeMap<String, BTreeMap<String, Tally>>,
 }
 
 impl Browser {
+    /// That of somebody in a world where replicas may forget.
+    pub(crate) fn of(forgetful: bool) -> Self {
+        Self { forgetful, ..Self::default() }
+    }
+
     /// Joins every count of an answer, wherever it stands. Says what contradicts what is known: of two states that one
     /// writer ever had, the later says all that the earlier said.
     pub fn join(&mut self, answer: &Value) -> Result<(), String> {
@@ -53,9 +61,9 @@ impl Browser {
             return Ok(());
         };
         if told.epoch == known.epoch {
-            if (told.added < known.added && told.removed > known.removed)
-                || (told.added > known.added && told.removed < known.removed)
-            {
+            let differs = (told.added < known.added && told.removed > known.removed)
+                || (told.added > known.added && told.removed < known.removed);
+            if differs && !self.forgetful {
                 return Err(format!("{group}: {replica}: {known:?} and {told:?} are no chain"));
             }
             known.added = known.added.max(told.added);

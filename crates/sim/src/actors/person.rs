@@ -5,6 +5,7 @@ use super::board::Board;
 use super::browser::Browser;
 use crate::address::Address;
 use crate::auditor::{Auditor, Deed, Heard, Thing};
+use crate::faults::Fault;
 use crate::service::ServiceName;
 use crate::world::{Answer, Ask, World};
 use fastrand::Rng;
@@ -55,6 +56,7 @@ impl Person {
         let mut rng = world.rng(&name);
         let home = rng.usize(0..world.sites());
         let secret = key(&mut rng);
+        let browser = Browser::of(world.plan().rate(Fault::RestoreUntold) > 0.0);
         Self {
             auditor: cast.auditor.clone(),
             board: Arc::clone(&cast.board),
@@ -62,7 +64,7 @@ impl Person {
             rng,
             number,
             name,
-            browser: Browser::default(),
+            browser,
             id: String::new(),
             home,
             stretch,
