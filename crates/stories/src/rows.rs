@@ -16,7 +16,7 @@
 //! | `0x1b` | [`ReadersSecretRow`] | | [`ReadersSecret`], never shown or announced | for ever |
 //! | `0x20` | [`story()`] | stamp, story | empty | for ever |
 //! | `0x21` | [`part()`] | story, stamp, part | the part's title | while the part is there |
-//! | `0x22` | [`parts_count`] | story | how many entries `0x21` has for it, `u64` big-endian | for ever |
+//! | `0x22` | [`parts_count`] | story | how many entries `0x21` has for it, `u64` big-endian | while it has any |
 //!
 //! Index rows are derived in the transaction that changes their story or part. Their order is that of the creation
 //! stamps, never of a client's clock. The parts of a story are listed by one scan of `0x21`, and then shown in the order

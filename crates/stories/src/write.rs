@@ -109,12 +109,12 @@ pub(crate) fn join_part_rows(
         if let Some((story, key, _)) = before {
             view.remove(key);
             let count = parts_count(view, story)?;
-            view.set(rows::parts_count(story), count.saturating_sub(1).to_be_bytes().to_vec());
+            set_parts_count(view, story, count.saturating_sub(1));
         }
         if let Some((story, key, title)) = after {
             view.set(key, title);
             let count = parts_count(view, story)?;
-            view.set(rows::parts_count(story), count.saturating_add(1).to_be_bytes().to_vec());
+            set_parts_count(view, story, count.saturating_add(1));
         }
     }
     view.join::<PartFactRow>(&id, joined.after.fact())?;
@@ -124,6 +124,14 @@ pub(crate) fn join_part_rows(
 fn parts_count(view: &mut View<'_>, story: StoryId) -> Result<u64, ViewError> {
     let bytes = view.bytes(&rows::parts_count(story))?;
     Ok(bytes.and_then(|bytes| bytes.first_chunk().copied()).map_or(0, u64::from_be_bytes))
+}
+
+/// None is no row: a replica that hears of a part only when it is gone has never counted it, and keeps the same rows.
+fn set_parts_count(view: &mut View<'_>, story: StoryId, count: u64) {
+    match count {
+        0 => view.remove(rows::parts_count(story)),
+        _ => view.set(rows::parts_count(story), count.to_be_bytes().to_vec()),
+    }
 }
 
 /// Begins a story, once.
@@ -257,4 +265,48 @@ pub(crate) fn count_read(
         view.join::<ReadersRow>(&part, Readers::of(&secret, part, reader))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lattice::{Hlc, Lane, ReplicaId, Stamp};
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use store::{Memory, Row, Scan, SeededWorld, Setup, Store};
+
+    /// All rows of a replica that heard these states of one part.
+    async fn rows_after(states: &[Part]) -> Vec<store::engine::Pair> {
+        let world = Arc::new(SeededWorld::new(1, 1_700_000_000_000));
+        let store = Store::open(Memory::new(), world, &Setup::of(crate::NAME)).unwrap();
+        for state in states.iter().cloned() {
+            let heard = store.write(move |view| {
+                join_part_rows(view, PartId::from_bytes([3; 16]), state.clone())?;
+                Ok::<_, Abort<Infallible>>(())
+            });
+            heard.await.unwrap();
+        }
+        let reader = store.reader().unwrap();
+        let mut rows = Vec::new();
+        for tag in PartRow::TAG..0x30 {
+            rows.extend(reader.scan(&Scan::prefix(&[tag])).await.unwrap());
+        }
+        rows
+    }
+
+    /// The simulator's seed 55: a lost replica came back, and heard of a part only when it was gone.
+    #[tokio::test]
+    async fn a_part_that_is_gone_leaves_the_same_rows_to_whoever_never_saw_it() {
+        let at = Stamp { hlc: Hlc::new(7, 0), replica: ReplicaId::from_u128(9), lane: Lane::default() };
+        let creation = PartCreation {
+            at,
+            story: StoryId::from_bytes([1; 16]),
+            author: UserId::from_bytes([2; 16]),
+            request: "5".repeat(32),
+        };
+        let there = Part { created: Min::of(creation), title: first("Part 1".to_owned()), ..Part::default() };
+        let gone = Part { life: Life::Gone, title: Lww::default(), ..there.clone() };
+        let seen = rows_after(&[there, gone.clone()]).await;
+        assert_eq!(seen, rows_after(&[gone]).await);
+    }
 }
