@@ -81,14 +81,19 @@ impl Browser {
     }
 
     /// Whether, after it was given every answer of the end, it shows for everything it ever saw what is true.
-    /// `announced_only` leaves out what is announced to nobody: votes and replies.
-    pub fn agrees(mut self, exact: &Exact, announced_only: bool) -> Result<(), String> {
+    ///
+    /// Where replicas were lost it is not held to what only it knows of: tallies that no replica tells any more. And
+    /// `forgets_votes` leaves out votes: their replica forgot some, and nobody else knew them.
+    pub fn agrees(mut self, exact: &Exact, lost: bool, forgets_votes: bool) -> Result<(), String> {
         // What nobody is told of in the end (the votes for a part that was taken down) stays as it was seen last.
         let mut told = Self::default();
         exact.answers.iter().try_for_each(|answer| self.join(answer).and_then(|()| told.join(answer)))?;
+        for (group, known) in self.known.iter_mut().filter(|_| lost) {
+            known.retain(|replica, _| told.known.get(group).is_none_or(|told| told.contains_key(replica)));
+        }
         for group in self.known.keys().filter(|group| told.known.contains_key(*group)) {
             let Some(expected) = exact.counts.get(group) else { continue };
-            if announced_only && (group.starts_with("votes:") || group.starts_with("replies:")) {
+            if forgets_votes && group.starts_with("votes:") {
                 continue;
             }
             let shows = self.shows(group);
@@ -128,8 +133,8 @@ mod tests {
         }
         assert!(browser.join(&count(1, 4, 1)).is_err(), "one writer cannot have said both");
         let exact = |count, answers| Exact { counts: [("g".to_owned(), count)].into(), answers };
-        assert!(browser.clone().agrees(&exact(5, vec![count(1, 5, 0)]), false).is_ok());
-        assert!(browser.clone().agrees(&exact(4, vec![count(1, 4, 0)]), false).is_err());
-        assert!(browser.agrees(&exact(4, Vec::new()), false).is_ok(), "nobody told it");
+        assert!(browser.clone().agrees(&exact(5, vec![count(1, 5, 0)]), false, false).is_ok());
+        assert!(browser.clone().agrees(&exact(4, vec![count(1, 4, 0)]), false, false).is_err());
+        assert!(browser.agrees(&exact(4, Vec::new()), false, false).is_ok(), "nobody told it");
     }
 }

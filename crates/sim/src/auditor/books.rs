@@ -248,6 +248,12 @@ impl Books {
         })
     }
 
+    /// Whether something was made, as a replica acknowledged that still has it; by its id.
+    pub(crate) fn was_made(&self, id: &str) -> bool {
+        let made = self.by_id.get(id).and_then(|thing| self.things.get(thing));
+        made.is_some_and(|made| made.creations.iter().any(|attempt| self.stands(*attempt)))
+    }
+
     /// Whether a part may be gone.
     pub(crate) fn may_be_gone(&self, part: &str) -> bool {
         let made = self.by_id.get(part).and_then(|thing| self.things.get(thing));

@@ -257,14 +257,16 @@ async fn shown(auditor: &Auditor, part: &str, listed: &Listed, exact: &mut Exact
     for item in &listed.items {
         compare(Address { service: ServiceName::Comments, site: 0 }, &expected, item)?;
     }
-    let (may_be_gone, is_gone) = {
+    let (may_be_gone, is_gone, was_made) = {
         let books = auditor.books();
-        (books.may_be_gone(part), books.is_gone(part))
+        (books.may_be_gone(part), books.is_gone(part), books.was_made(part))
     };
     for at in sites(auditor, ServiceName::Stories) {
         let (status, body) = answered(auditor, at, &Ask::get(format!("/v1/parts/{part}"))).await?;
         match status {
             410 if may_be_gone => continue,
+            // All who acknowledged it were declared lost.
+            404 if !was_made => continue,
             200 if !is_gone => {}
             _ => return Err(("a part is there or gone", format!("{at}: {part}: {status} {body}"))),
         }
@@ -344,7 +346,10 @@ async fn people(auditor: &Auditor) -> Result<(), Wrong> {
     let mut names = BTreeMap::new();
     for user in &users {
         for at in sites(auditor, ServiceName::Users) {
-            let body = read(auditor, at, format!("/v1/users/{user}")).await?;
+            let (status, body) = answered(auditor, at, &Ask::get(format!("/v1/users/{user}"))).await?;
+            if status == 404 && !auditor.books().was_made(user) {
+                continue;
+            }
             let name = text(&body, "/name");
             let possible = auditor.books().possible(&Field::Name(user.clone()));
             let first = auditor.books().secrets.get(user).map(|(_, name)| name.clone());
