@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 const PARTS_MAX: u32 = 4;
 /// Parts of hosts are numbered from here on, so that no two have one number.
 const PARTS_OF_HOST: u32 = 1_000;
+/// How often a story may be unknown where it was begun, once nothing goes wrong any more.
+const UNKNOWN_MAX: usize = 600;
 
 impl Person {
     /// Begins a story with a first part.
@@ -35,15 +37,27 @@ impl Person {
         let deed = Deed::Make(Thing::Part(number));
         // Where the story was begun it is known; elsewhere it may come later.
         let at = crate::address::Address { service: ServiceName::Stories, site: self.home };
+        let mut in_vain = 0;
         loop {
             match self.insist_at(&deed, at, &ask).await {
                 Fate::Done(part, _) => {
                     self.published(story, &part);
                     return true;
                 }
-                Fate::Refused(404) if !self.world.failed() => self.world.sleep(1_000).await,
+                Fate::Refused(404) if !self.world.failed() && in_vain < UNKNOWN_MAX => {
+                    self.world.sleep(1_000).await;
+                }
+                Fate::Refused(404) => {
+                    // Lost with every replica that had it; or else it should be there by now.
+                    if self.auditor.books().was_made(story) {
+                        let unknown = format!("{}: {story} is not known at {at}", self.name);
+                        self.world.fail("answers in the end", unknown);
+                    }
+                    return false;
+                }
                 Fate::Refused(_) | Fate::Unknown => return false,
             }
+            in_vain += usize::from(self.world.is_over());
         }
     }
 
