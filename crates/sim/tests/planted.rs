@@ -139,7 +139,6 @@ fn lease_never_extended() {
 }
 
 #[test]
-#[ignore = "the unplanted code is not clean yet on these seeds: ghosts of replicas that were restored and not told"]
 fn replica_reused() {
     Net {
         bug: Planted::ReplicaReused,
@@ -173,7 +172,6 @@ fn tie_by_arrival() {
 
 #[cfg(feature = "planted")]
 #[test]
-#[ignore = "not caught yet: a want that carries all values of a range heals the deletion along with its neighbours"]
 fn digest_without_deletions() {
     Net {
         bug: Planted::DigestWithoutDeletions,
