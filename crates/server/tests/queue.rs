@@ -279,7 +279,7 @@ fn topics_are_planned_and_applied() {
     assert!(planned[0]["subscription"].as_str().unwrap().ends_with("/eu-1"), "{planned}");
     queue.done(&["topics", "apply"], &[]);
     let plan = queue.done(&["topics", "plan"], &[]);
-    assert!(plan.contains("all 6 subscriptions are there"), "{plan}");
+    assert!(plan.contains("all 10 subscriptions are there"), "{plan}");
     let (output, _) = queue.call(&["topics", "plan"], &["--site", "eu-1"]);
     assert_eq!(output.status.code(), Some(3), "another site has its own");
 }

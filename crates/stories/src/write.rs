@@ -276,10 +276,10 @@ mod tests {
     use store::{Memory, Row, Scan, SeededWorld, Setup, Store};
 
     /// All rows of a replica that heard these states of one part.
-    async fn rows_after(states: &[Part]) -> Vec<store::engine::Pair> {
+    async fn rows_after(states: Vec<Part>) -> Vec<store::engine::Pair> {
         let world = Arc::new(SeededWorld::new(1, 1_700_000_000_000));
         let store = Store::open(Memory::new(), world, &Setup::of(crate::NAME)).unwrap();
-        for state in states.iter().cloned() {
+        for state in states {
             let heard = store.write(move |view| {
                 join_part_rows(view, PartId::from_bytes([3; 16]), state.clone())?;
                 Ok::<_, Abort<Infallible>>(())
@@ -306,7 +306,7 @@ mod tests {
         };
         let there = Part { created: Min::of(creation), title: first("Part 1".to_owned()), ..Part::default() };
         let gone = Part { life: Life::Gone, title: Lww::default(), ..there.clone() };
-        let seen = rows_after(&[there, gone.clone()]).await;
-        assert_eq!(seen, rows_after(&[gone]).await);
+        let seen = rows_after(vec![there, gone.clone()]).await;
+        assert_eq!(seen, rows_after(vec![gone]).await);
     }
 }
