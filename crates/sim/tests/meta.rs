@@ -1,12 +1,13 @@
 //! The simulator itself: a seed decides everything.
 
+use antiphon_sim::actors::Company;
 use antiphon_sim::smoke::Smoke;
-use antiphon_sim::{Plan, run};
+use antiphon_sim::{Plan, Play, run};
 
-#[test]
-fn a_seed_played_twice_leaves_the_same_trace() {
-    for seed in 1..=8 {
-        let play = || run(&Plan::of(seed), &Smoke::default(), true).unwrap();
+/// Plays each seed twice; both runs must leave the same trace, byte by byte.
+fn same_twice(seeds: impl IntoIterator<Item = u64>, actors: &impl Play) {
+    for seed in seeds {
+        let play = || run(&Plan::of(seed), actors, true).unwrap();
         let (first, second) = (play(), play());
         let (one, other) = (first.trace.as_deref().unwrap(), second.trace.as_deref().unwrap());
         let differs = one.lines().zip(other.lines()).position(|(one, other)| one != other);
@@ -18,4 +19,16 @@ fn a_seed_played_twice_leaves_the_same_trace() {
         assert_eq!(first, second, "seed {seed}");
         assert!(first.lines > 100, "seed {seed} did something");
     }
+}
+
+#[test]
+fn a_seed_played_twice_leaves_the_same_trace() {
+    same_twice(1..=8, &Smoke::default());
+}
+
+/// With all the actors and the checks: runs of a few virtual minutes.
+#[test]
+fn the_whole_company_plays_the_same_twice() {
+    let short = (1..100).filter(|seed| Plan::of(*seed).duration_ms < 20 * 60_000);
+    same_twice(short.take(6), &Company::default());
 }

@@ -83,8 +83,8 @@ impl Browser {
     /// Whether, after it was given every answer of the end, it shows for everything it ever saw what is true.
     ///
     /// Where replicas were lost it is not held to what only it knows of: tallies that no replica tells any more. And
-    /// `forgets_votes` leaves out votes: their replica forgot some, and nobody else knew them.
-    pub fn agrees(mut self, exact: &Exact, lost: bool, forgets_votes: bool) -> Result<(), String> {
+    /// groups of a kind that is `forgotten` are left out: their replica forgot some, and nobody else knew them.
+    pub fn agrees(mut self, exact: &Exact, lost: bool, forgotten: &[&str]) -> Result<(), String> {
         // What nobody is told of in the end (the votes for a part that was taken down) stays as it was seen last.
         let mut told = Self::default();
         exact.answers.iter().try_for_each(|answer| self.join(answer).and_then(|()| told.join(answer)))?;
@@ -93,7 +93,7 @@ impl Browser {
         }
         for group in self.known.keys().filter(|group| told.known.contains_key(*group)) {
             let Some(expected) = exact.counts.get(group) else { continue };
-            if forgets_votes && group.starts_with("votes:") {
+            if forgotten.iter().any(|kind| group.starts_with(kind)) {
                 continue;
             }
             let shows = self.shows(group);
@@ -133,8 +133,8 @@ mod tests {
         }
         assert!(browser.join(&count(1, 4, 1)).is_err(), "one writer cannot have said both");
         let exact = |count, answers| Exact { counts: [("g".to_owned(), count)].into(), answers };
-        assert!(browser.clone().agrees(&exact(5, vec![count(1, 5, 0)]), false, false).is_ok());
-        assert!(browser.clone().agrees(&exact(4, vec![count(1, 4, 0)]), false, false).is_err());
-        assert!(browser.agrees(&exact(4, Vec::new()), false, false).is_ok(), "nobody told it");
+        assert!(browser.clone().agrees(&exact(5, vec![count(1, 5, 0)]), false, &[]).is_ok());
+        assert!(browser.clone().agrees(&exact(4, vec![count(1, 4, 0)]), false, &[]).is_err());
+        assert!(browser.agrees(&exact(4, Vec::new()), false, &[]).is_ok(), "nobody told it");
     }
 }

@@ -94,20 +94,29 @@ impl Cast {
             return;
         }
         let world = self.auditor.world();
-        // Votes are told to siblings only. Where there are none, a replica that is restored and not told never meets its
-        // own future, and a browser that saw it keeps it: a limit of the promise, named in the README.
-        let lost = |loss: &crate::world::Loss| loss.service == ServiceName::Stories;
-        let forgets_votes = world.sites() == 1
-            && world.plan().rate(Fault::RestoreUntold) > 0.0
-            && world.losses().iter().any(lost);
-        let any_lost = !world.losses().is_empty();
+        let (any_lost, forgotten) = (!world.losses().is_empty(), forgotten(world));
         for (reader, browser) in self.board.browsers() {
-            if let Err(wrong) = browser.agrees(&exact, any_lost, forgets_votes) {
+            if let Err(wrong) = browser.agrees(&exact, any_lost, &forgotten) {
                 self.auditor.world().fail("a browser ends exact", format!("{reader}: {wrong}"));
                 return;
             }
         }
     }
+}
+
+/// The kinds of groups whose tallies may have been forgotten with everybody who had heard of them: of the only site, by a
+/// replica that was restored and not told before another service had heard. It never meets its own future, and a browser
+/// that saw more keeps it: a limit of the promise, named in the README.
+fn forgotten(world: &World) -> Vec<&'static str> {
+    if world.sites() > 1 || world.plan().rate(Fault::RestoreUntold) == 0.0 {
+        return Vec::new();
+    }
+    let kinds = world.losses().into_iter().flat_map(|loss| match loss.service {
+        ServiceName::Comments => ["part:", "paragraph:", "replies:"].as_slice(),
+        ServiceName::Stories => &["votes:"],
+        ServiceName::Users => &[],
+    });
+    kinds.copied().collect()
 }
 
 fn between(rng: &mut Rng, (least, most): (u32, u32)) -> u32 {

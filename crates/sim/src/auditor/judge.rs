@@ -304,10 +304,14 @@ fn votes(auditor: &Auditor, at: Address, part: &str, body: &Value) -> Result<(),
     Err(("votes are exact", format!("{at}: {part}: {shown} shown, {least} to {most} cast")))
 }
 
-/// Every replica of Comments knows whose the part is: its author's word counts there. The words change nothing.
+/// Every replica of Comments knows whose the part is: its author's word counts there. The words change nothing. Not of a part
+/// that was lost with every replica that had acknowledged it.
 async fn known(auditor: &Auditor, part: &str, listed: &Listed) -> Result<(), Wrong> {
     let Some(comment) = listed.items.first().and_then(|item| text(item, "/id")) else { return Ok(()) };
-    let host = auditor.books().hosts.get(part).cloned();
+    let host = {
+        let books = auditor.books();
+        books.hosts.get(part).filter(|_| books.was_made(part)).cloned()
+    };
     let Some(host) = host else { return Ok(()) };
     for at in sites(auditor, ServiceName::Comments) {
         let token = token(auditor, at.site, &host).await?;
