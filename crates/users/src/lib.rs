@@ -29,6 +29,7 @@ pub use http::TOKEN_TTL_S;
 use api::root::Certificate;
 use api::{KeyRefused, KeyRing, Keys, SigningKey};
 use choreography::{AntiEntropy, Links, NameError, Relay, signing_keys};
+use lattice::ReplicaId;
 use messages::{Fact, KeyId, ProfileFact, SigningKeyFact};
 use queue::Publisher;
 use siblings::{AccountFact, ShelfFact};
@@ -69,6 +70,10 @@ pub enum OpenError {
 /// they had not heard of.
 pub const SHELF_MAX: usize = 1_000;
 
+/// The most writers that a shelf remembers before a process writes to it in its replica's name, and no more in its own:
+/// some 13 KB of the row.
+pub const SHELF_WRITERS_MAX: usize = 256;
+
 /// A replica of the service.
 #[derive(Debug, Clone)]
 pub struct Users {
@@ -76,6 +81,8 @@ pub struct Users {
     keys: Arc<KeyRing>,
     signing_key: Arc<SigningKey>,
     heard: Links,
+    /// In whose name this process writes to shelves, where siblings hear of it.
+    shelf_writer: Option<ReplicaId>,
 }
 
 impl Users {
@@ -99,12 +106,16 @@ impl Users {
         let reader = store.reader()?;
         let stored = reader.get::<rows::SigningKeyRow>(&key).await?.unwrap_or_default();
         drop(reader);
+        let siblings = !store.mutes(ShelfFact::TOPIC);
+        let shelf_writer = siblings.then(|| ReplicaId::from_u128(store.world().random()));
+        let signing_key = Arc::new(signing_key);
+        let users = Self { store, keys, signing_key, heard: Links::default(), shelf_writer };
         if stored.key.get().is_some() {
-            return Ok(Self { store, keys, signing_key: Arc::new(signing_key), heard: Links::default() });
+            return Ok(users);
         }
         let announce = move |view: &mut store::View<'_>| write::add_key(view, key, &public_key, &certificate);
-        store.write(announce).await.map_err(store::WriteError::into_store)?;
-        Ok(Self { store, keys, signing_key: Arc::new(signing_key), heard: Links::default() })
+        users.store.write(announce).await.map_err(store::WriteError::into_store)?;
+        Ok(users)
     }
 
     /// Its store.

@@ -7,7 +7,7 @@ use crate::rows::{AccountRow, ProfileRow, ShelfRow, SigningKeyRow};
 use crate::shelf::Shelf;
 use crate::siblings::{AccountFact, ShelfFact};
 use api::{Problem, PublicKey};
-use lattice::{Lww, Min, Stamp};
+use lattice::{Lww, Min, ReplicaId, Stamp};
 use messages::{
     CertifiedKey, Fact, KeyId, Profile, ProfileFact, SigningKeyFact, SigningKeyState, StoryId, UserId,
 };
@@ -109,7 +109,16 @@ pub(crate) fn rename(view: &mut View<'_>, id: UserId, by: UserId, change: &Chang
 ///
 /// What is there already is not put there again: a late retry here then says nothing new, and does not bring back what
 /// its reader took off at another replica meanwhile.
-pub(crate) fn put_on_shelf(view: &mut View<'_>, of: UserId, story: StoryId) -> Result<(), Abort<Problem>> {
+///
+/// `writer` is this process, where siblings hear of it. A dot must never be given twice: a replica that was restored from a
+/// backup, or a folder that was copied, has forgotten which ones it gave, and siblings would take what is put there next for
+/// what they know already, and drop both.
+pub(crate) fn put_on_shelf(
+    view: &mut View<'_>,
+    of: UserId,
+    story: StoryId,
+    writer: Option<ReplicaId>,
+) -> Result<(), Abort<Problem>> {
     let mut shelf = view.get::<ShelfRow>(&of)?.unwrap_or_default();
     if shelf.has(story) {
         return Ok(());
@@ -119,7 +128,8 @@ pub(crate) fn put_on_shelf(view: &mut View<'_>, of: UserId, story: StoryId) -> R
         let limit = u64::try_from(SHELF_MAX).unwrap_or(u64::MAX);
         return refuse(Problem::conflict(detail).with_field("story").with_limit(limit));
     }
-    let delta = match shelf.put(view.replica(), story) {
+    let me = writer.filter(|writer| shelf.may_be_written_by(*writer)).unwrap_or_else(|| view.replica());
+    let delta = match shelf.put(me, story) {
         Ok(delta) => delta,
         Err(exhausted) => return refuse(Problem::internal(&exhausted)),
     };

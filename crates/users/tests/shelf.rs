@@ -8,15 +8,17 @@
 
 mod common;
 
-use antiphon_users::SHELF_MAX;
 use antiphon_users::rows::ShelfRow;
 use antiphon_users::shelf::Shelf;
-use common::{Ask, FINN, ORLA, Person, Service, Site, ask, signing_key};
+use antiphon_users::{SHELF_MAX, SHELF_WRITERS_MAX};
+use common::{Ask, FINN, ORLA, Person, START_MS, Service, Site, ask, signing_key};
 use lattice::ReplicaId;
 use messages::{StoryId, UserId};
 use serde_json::{Value, json};
 use std::convert::Infallible;
+use std::sync::Arc;
 use store::Abort;
+use store::SeededWorld;
 
 fn story(n: u16) -> String {
     story_id(n).to_string()
@@ -281,6 +283,56 @@ async fn two_replicas_agree_and_who_put_it_back_wins() {
     let mut shown = one.shelf(&orla).await;
     shown.sort();
     assert_eq!(shown, [kept, again]);
+}
+
+/// A site that tells siblings what it has.
+fn with_siblings(seed: u64) -> Site {
+    Site { siblings: true, ..Site::with_seed(seed) }
+}
+
+/// The same replica as that of this seed, from a backup in which there is nothing but its name.
+async fn restored(seed: u64) -> Site {
+    let site = with_siblings(seed);
+    site.store().close().await;
+    Site { world: Arc::new(SeededWorld::new(!seed, START_MS + 1_000)), ..site }
+}
+
+/// A dot that it has forgotten is not given again, so nobody takes the new story for the old one.
+#[tokio::test]
+async fn what_a_replica_that_was_restored_in_silence_puts_there_stays() {
+    let (here, there) = (with_siblings(7), with_siblings(8));
+    let (one, two) = (here.start().await, there.start().await);
+    let orla = one.orla().await;
+    let id = orla.id();
+    one.ok(orla.ask("PUT", &story(1))).await;
+    two.heard(id, one.row(id).await).await;
+    let restored = restored(7).await.start().await;
+    assert_eq!(restored.users.store().identity().replica, one.users.store().identity().replica);
+    let orla = restored.orla().await;
+    restored.ok(orla.ask("PUT", &story(2))).await;
+    restored.heard(id, two.row(id).await).await;
+    assert_eq!(restored.shelf(&orla).await.len(), 2);
+    two.heard(id, restored.row(id).await).await;
+    assert_eq!(two.row(id).await, restored.row(id).await);
+}
+
+/// Every process that writes is remembered, up to a limit; then the replica writes itself, and nothing is refused.
+#[tokio::test]
+async fn a_shelf_remembers_so_many_writers_and_is_written_on() {
+    let site = with_siblings(7);
+    let mut orla = None;
+    for n in 0..u16::try_from(SHELF_WRITERS_MAX).unwrap() + 10 {
+        let service = site.start().await;
+        let orla = match &orla {
+            Some(orla) => orla,
+            None => orla.insert(service.orla().await),
+        };
+        service.ok(orla.ask("PUT", &story(n))).await;
+        let row = service.row(orla.id()).await;
+        assert!(row.stories.context().replicas().count() <= SHELF_WRITERS_MAX + 1, "{n}");
+        assert_eq!(row.len(), usize::from(n) + 1);
+        service.users.store().clone().close().await;
+    }
 }
 
 #[tokio::test]

@@ -100,7 +100,8 @@ async fn put_on_shelf(
     caller: Caller,
 ) -> Result<Private<OnShelf>, Problem> {
     check_own(id, &caller)?;
-    users.store.write(move |view| write::put_on_shelf(view, id, story)).await?;
+    let writer = users.shelf_writer;
+    users.store.write(move |view| write::put_on_shelf(view, id, story, writer)).await?;
     Ok(private(OnShelf::of(story, true)))
 }
 

@@ -34,6 +34,8 @@ pub(crate) fn signing_key() -> SigningKey {
 pub(crate) struct Site {
     pub(crate) disk: Memory,
     pub(crate) world: Arc<SeededWorld>,
+    /// Whether it has siblings.
+    pub(crate) siblings: bool,
 }
 
 impl Site {
@@ -43,7 +45,8 @@ impl Site {
 
     /// Another seed is another replica.
     pub(crate) fn with_seed(seed: u64) -> Self {
-        Self { disk: Memory::new(), world: Arc::new(SeededWorld::new(seed, START_MS)) }
+        let world = Arc::new(SeededWorld::new(seed, START_MS));
+        Self { disk: Memory::new(), world, siblings: false }
     }
 
     pub(crate) fn ring(&self) -> Arc<KeyRing> {
@@ -53,7 +56,8 @@ impl Site {
 
     pub(crate) fn store(&self) -> Store {
         let world = Arc::<SeededWorld>::clone(&self.world);
-        let setup = Setup::of(NAME).muting(antiphon_users::siblings::TOPICS);
+        let setup = Setup::of(NAME);
+        let setup = if self.siblings { setup } else { setup.muting(antiphon_users::siblings::TOPICS) };
         Store::open(self.disk.clone(), world, &setup).unwrap()
     }
 
