@@ -22,9 +22,7 @@ pub use browser::Browser;
 
 use crate::auditor::Auditor;
 use crate::core::lock;
-use crate::faults::Fault;
 use crate::run::Play;
-use crate::service::ServiceName;
 use crate::world::World;
 use board::Board;
 use fastrand::Rng;
@@ -94,29 +92,14 @@ impl Cast {
             return;
         }
         let world = self.auditor.world();
-        let (any_lost, forgotten) = (!world.losses().is_empty(), forgotten(world));
+        let any_lost = !world.losses().is_empty();
         for (reader, browser) in self.board.browsers() {
-            if let Err(wrong) = browser.agrees(&exact, any_lost, &forgotten) {
+            if let Err(wrong) = browser.agrees(&exact, any_lost) {
                 self.auditor.world().fail("a browser ends exact", format!("{reader}: {wrong}"));
                 return;
             }
         }
     }
-}
-
-/// The kinds of groups whose tallies may have been forgotten with everybody who had heard of them: of the only site, by a
-/// replica that was restored and not told before another service had heard. It never meets its own future, and a browser
-/// that saw more keeps it: a limit of the promise, named in the README.
-fn forgotten(world: &World) -> Vec<&'static str> {
-    if world.sites() > 1 || world.plan().rate(Fault::RestoreUntold) == 0.0 {
-        return Vec::new();
-    }
-    let kinds = world.losses().into_iter().flat_map(|loss| match loss.service {
-        ServiceName::Comments => ["part:", "paragraph:", "replies:"].as_slice(),
-        ServiceName::Stories => &["votes:"],
-        ServiceName::Users => &[],
-    });
-    kinds.copied().collect()
 }
 
 fn between(rng: &mut Rng, (least, most): (u32, u32)) -> u32 {
