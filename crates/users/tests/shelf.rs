@@ -183,7 +183,7 @@ async fn a_shelf_does_not_wait_for_the_account_to_arrive() {
     let site = Site::new();
     let service = site.start().await;
     let id = UserId::from_bytes([9; 16]);
-    let token = signing_key().sign_token(id.to_bytes(), common::START_MS / 1000, 60);
+    let token = signing_key().sign_token(id.to_bytes(), START_MS / 1000, 60);
     let someone = Person { id: id.to_string(), token };
     service.ok(someone.ask("PUT", &story(1))).await;
     assert_eq!(service.shelf(&someone).await, [story(1)]);
