@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 pub(super) mod client;
 mod stage;
@@ -89,6 +89,11 @@ struct Posted {
     known: Known,
 }
 
+/// The time between two deeds; none where it is longer than any time that there is, or nobody does anything.
+fn between(rate: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(1.0 / rate).ok().filter(|_| rate > 0.0)
+}
+
 impl People {
     pub(super) fn new(client: Arc<Client>, count: u16, habits: Habits) -> Self {
         Self {
@@ -150,13 +155,14 @@ impl People {
         };
         let mut habits = self.habits.subscribe();
         let mut running: JoinSet<Option<Posted>> = JoinSet::new();
+        let mut last = Instant::now();
         loop {
-            let rate = habits.borrow_and_update().rate;
+            // From the last one on: what others finish meanwhile puts nobody off.
+            let due = between(habits.borrow_and_update().rate).and_then(|pause| last.checked_add(pause));
             let next = async {
-                if rate > 0.0 {
-                    sleep(Duration::from_secs_f64(1.0 / rate)).await;
-                } else {
-                    std::future::pending::<()>().await;
+                match due {
+                    Some(due) => sleep_until(due).await,
+                    None => std::future::pending().await,
                 }
             };
             tokio::select! {
@@ -165,13 +171,16 @@ impl People {
                     Err(error) => tracing::error!(%error, "a deed failed"),
                 },
                 changed = habits.changed() => if changed.is_err() { return },
-                () = next => match Arc::clone(&self.places).try_acquire_owned() {
-                    Ok(place) => {
-                        let deed = plans.next(self.habits().impatience);
-                        running.spawn(self.clone().perform(deed, place));
+                () = next => {
+                    last = Instant::now();
+                    match Arc::clone(&self.places).try_acquire_owned() {
+                        Ok(place) => {
+                            let deed = plans.next(self.habits().impatience);
+                            running.spawn(self.clone().perform(deed, place));
+                        }
+                        Err(_) => self.noted().waited += 1,
                     }
-                    Err(_) => self.noted().waited += 1,
-                },
+                }
             }
         }
     }
@@ -321,6 +330,20 @@ mod tests {
         play(&mut plans, 20_000);
         for known in &plans.known {
             assert!((LIVE_MAX / 2..LIVE_MAX * 2).contains(&known.len()), "{}", known.len());
+        }
+    }
+
+    #[test]
+    fn every_rate_that_can_be_turned_has_a_pause_or_none() {
+        for (rate, pause) in [
+            (0.0, None),
+            (1e-300, None),
+            (f64::MIN_POSITIVE, None),
+            (0.5, Some(Duration::from_secs(2))),
+            (100.0, Some(Duration::from_millis(10))),
+        ] {
+            Habits { rate, impatience: 0.0 }.check().unwrap();
+            assert_eq!(between(rate), pause, "{rate}");
         }
     }
 
