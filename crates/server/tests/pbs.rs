@@ -98,6 +98,10 @@ fn refusals_name_the_option_and_its_limit() {
             "--trials: trials: 0; it takes 1 to 20000000",
         ),
         (
+            vec!["--preset", "lnkd-ssd", "--n", "3,4,5,6", "--trials", "20000000"],
+            "--trials: 80000000 in all models; at most 60000000 together",
+        ),
+        (
             vec!["--dist-w", "exp:0", "--dist-a", "exp:1"],
             "--dist-w: exp:0: rate: 0; it takes a number above 0",
         ),

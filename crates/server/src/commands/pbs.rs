@@ -20,6 +20,8 @@ use report::{Asked, Report, Run};
 
 /// The most models that one command plays.
 const RUNS_MAX: usize = 24;
+/// The most trials of all models together: they are kept until all is told, in 24 bytes each.
+const TRIALS_ALL_MAX: usize = 60_000_000;
 /// The most threads that are taken unless `--threads` says so: trials are not worth a whole machine.
 const THREADS_DEFAULT_MAX: usize = 8;
 
@@ -175,6 +177,12 @@ pub(crate) async fn run(args: PbsArgs) -> Result<ExitCode, CommandError> {
             "--dist-w, --n, --r, --w",
             format_args!("{} models; at most {RUNS_MAX} at a time", models.len() * quorums.len()),
         ));
+    }
+    let all = trials.saturating_mul(models.len() * quorums.len());
+    // Too many of one model are refused where they are played.
+    if all > TRIALS_ALL_MAX && trials <= pbs::TRIALS_MAX {
+        let most = format_args!("{all} in all models; at most {TRIALS_ALL_MAX} together");
+        return Err(wrong("--trials", most));
     }
     let mut runs = Vec::new();
     for model in &models {
