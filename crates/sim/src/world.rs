@@ -261,6 +261,13 @@ impl World {
         its.map(|(_, count)| count).sum()
     }
 
+    /// How many messages a replica put aside at the broker.
+    pub(crate) fn buried(&self, site: usize, service: ServiceName) -> u64 {
+        let (site, contents) = (site_name(site), self.0.broker.contents());
+        let its = contents.iter().filter(|(name, _)| name.site() == site && name.service() == service.name());
+        its.map(|(_, contents)| contents.dead).sum()
+    }
+
     /// A replica has lost what it had.
     pub(crate) fn declare(&self, loss: Loss) {
         self.0.core.trace("world", format_args!("{loss:?}"));

@@ -72,7 +72,14 @@ fn ack_before_commit() {
 fn ack_before_merge() {
     Net {
         bug: Planted::AckBeforeMerge,
-        checks: &["shown is listed", "parts are known", "profiles are equal", "answers in the end", "rest"],
+        checks: &[
+            "shown is listed",
+            "parts are known",
+            "profiles are equal",
+            "answers in the end",
+            "rest",
+            "what nobody understands is kept",
+        ],
         needs: &[(Fault::Kill, 4.0 * OFTEN)],
         sites: 1,
         digest_ms: None,

@@ -26,6 +26,8 @@ pub(crate) struct Sent {
     pub(crate) at: Address,
     pub(crate) asked_ms: u64,
     pub(crate) outcome: Outcome,
+    /// What the answer said; 0 where there was none.
+    pub(crate) status: u16,
 }
 
 /// One body that is sent under the key of a comment.
@@ -152,7 +154,7 @@ impl Books {
                 }
             }
         }
-        self.sent.push(Sent { deed, at, asked_ms: now_ms, outcome: Outcome::Unknown });
+        self.sent.push(Sent { deed, at, asked_ms: now_ms, outcome: Outcome::Unknown, status: 0 });
         number
     }
 
@@ -172,8 +174,15 @@ impl Books {
     }
 
     /// Notes what an attempt came to; says what contradicts an earlier answer.
-    pub(crate) fn settles(&mut self, attempt: usize, heard: &Heard, now_ms: u64) -> Option<String> {
+    pub(crate) fn settles(
+        &mut self,
+        attempt: usize,
+        heard: &Heard,
+        status: u16,
+        now_ms: u64,
+    ) -> Option<String> {
         let sent = self.sent.get_mut(attempt)?;
+        sent.status = status;
         sent.outcome = match heard {
             Heard::Done(_) => Outcome::Done(now_ms),
             Heard::Refused(_) | Heard::SignIn => Outcome::Refused,
@@ -181,11 +190,26 @@ impl Books {
         };
         let Heard::Done(body) = heard else { return None };
         let deed = sent.deed.clone();
-        match &deed {
+        let same = self.has_the_same_status(&deed, status);
+        let learned = match &deed {
             Deed::Post { tag, .. } => self.learns_comment(*tag, body),
             Deed::Make(thing) => self.learns_thing(thing, body),
             _ => None,
-        }
+        };
+        same.or(learned)
+    }
+
+    /// What is sent again under its key is answered as it was the first time; says where it was not.
+    fn has_the_same_status(&self, deed: &Deed, status: u16) -> Option<String> {
+        let attempts = match deed {
+            Deed::Post { tag, .. } => &self.elements.get(tag)?.posts,
+            Deed::Make(thing) => &self.things.get(thing)?.creations,
+            Deed::Delete { .. } | Deed::Set { .. } | Deed::End(_) => return None,
+        };
+        let before = attempts.iter().filter_map(|attempt| self.sent.get(*attempt));
+        let mut before = before.filter(|sent| matches!(sent.outcome, Outcome::Done(_)));
+        let other = before.find(|sent| sent.status != status)?;
+        Some(format!("it was answered with {}, and is with {status}", other.status))
     }
 
     fn learns_comment(&mut self, tag: Tag, body: &Value) -> Option<String> {
@@ -219,6 +243,16 @@ impl Books {
     /// How often a replica lost something until now: what it showed before counts no more.
     pub(crate) fn life(&self, at: Address) -> u64 {
         self.losses.iter().filter(|loss| loss.is_of(at)).map(|_| 1).sum()
+    }
+
+    /// When an attempt was sent.
+    pub(crate) fn asked_ms(&self, attempt: usize) -> u64 {
+        self.sent.get(attempt).map_or(0, |sent| sent.asked_ms)
+    }
+
+    /// Whether a replica lost something since it was asked at that time: an answer may be from before or after.
+    pub(crate) fn was_lost_during(&self, at: Address, asked_ms: u64) -> bool {
+        self.losses.iter().any(|loss| loss.is_of(at) && loss.at_ms >= asked_ms)
     }
 
     /// Whether an attempt was acknowledged, and by a replica that still has it.

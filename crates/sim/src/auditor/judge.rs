@@ -1,9 +1,11 @@
 //! What holds once all is quiet.
 
 use super::Auditor;
+use super::aside;
 use super::books::{Books, text};
 use super::deed::{Field, Tag, Thing};
 use super::rows;
+use super::shown::List;
 use crate::address::Address;
 use crate::service::ServiceName;
 use crate::world::{Answer, Ask};
@@ -17,7 +19,7 @@ const PAUSE_MS: u64 = 1_000;
 /// The most pages of a list.
 const PAGES_MAX: usize = 1_000;
 
-type Wrong = (&'static str, String);
+pub(super) type Wrong = (&'static str, String);
 
 /// What is true in the end: the exact count of every group, and all answers that told it.
 #[derive(Debug, Clone, Default)]
@@ -37,7 +39,7 @@ struct Listed {
 /// Every check of the end.
 pub(super) async fn everything(auditor: &Auditor) -> Result<Exact, Wrong> {
     let mut exact = Exact::default();
-    queues(auditor).await?;
+    aside::queues(auditor).await?;
     let parts: Vec<String> = {
         let books = auditor.books();
         books
@@ -55,10 +57,11 @@ pub(super) async fn everything(auditor: &Auditor) -> Result<Exact, Wrong> {
     }
     people(auditor).await?;
     siblings(auditor)?;
+    aside::kept(auditor).await?;
     Ok(exact)
 }
 
-fn sites(auditor: &Auditor, service: ServiceName) -> impl Iterator<Item = Address> + use<> {
+pub(super) fn sites(auditor: &Auditor, service: ServiceName) -> impl Iterator<Item = Address> + use<> {
     (0..auditor.world().sites()).map(move |site| Address { service, site })
 }
 
@@ -84,30 +87,6 @@ async fn read(auditor: &Auditor, at: Address, path: String) -> Result<Value, Wro
     }
 }
 
-/// Outboxes are empty, and what was kept is what nobody could understand.
-async fn queues(auditor: &Auditor) -> Result<(), Wrong> {
-    for service in [ServiceName::Users, ServiceName::Stories, ServiceName::Comments] {
-        for at in sites(auditor, service) {
-            let Some(store) = auditor.world().store_at(at) else {
-                return Err(("answers in the end", format!("{at} does not run")));
-            };
-            let depth = store.outbox_depth();
-            if depth != (0, false) {
-                return Err(("outboxes are empty", format!("{at}: {depth:?}")));
-            }
-            let kept = choreography::kept::list(&store, None, 10).await;
-            let kept = kept.map_err(|error| ("answers in the end", format!("{at}: {error}")))?;
-            let depth = choreography::kept::depth(&store).await;
-            let depth = depth.map_err(|error| ("answers in the end", format!("{at}: {error}")))?;
-            if depth > auditor.world().poisoned(at.site, at.service) {
-                let reasons: Vec<_> = kept.into_iter().map(|(_, kept)| kept.reason).collect();
-                return Err(("every message is merged", format!("{at}: {depth} kept: {reasons:?}")));
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Every replica of Comments lists what it counts, and that is the auditor's own set.
 async fn comments(auditor: &Auditor, part: &str, exact: &mut Exact) -> Result<Listed, Wrong> {
     let mut first: Option<Listed> = None;
@@ -116,6 +95,8 @@ async fn comments(auditor: &Auditor, part: &str, exact: &mut Exact) -> Result<Li
         let counts = read(auditor, at, format!("/v1/parts/{part}/comment-counts")).await?;
         let expected = groups(part, &listed.items);
         compare(at, &expected, &counts)?;
+        let wanted = expected.keys().filter(|group| !group.starts_with("replies:"));
+        tells(at, wanted, &counts)?;
         exact.answers.push(counts);
         exact.counts.extend(expected);
         if let Some(first) = &first
@@ -147,9 +128,14 @@ async fn list(auditor: &Auditor, at: Address, part: &str, exact: &mut Exact) -> 
         let detail = format!("{at}: {part}: {} listed, {counted:?} counted", items.len());
         return Err(("listed is counted", detail));
     }
-    let books = auditor.books();
-    let tags =
-        set(&books, part, &items).map_err(|wrong| ("listed is the set", format!("{at}: {part}: {wrong}")))?;
+    let wrong = |wrong| ("listed is the set", format!("{at}: {part}: {wrong}"));
+    let now_ms = auditor.world().elapsed_ms();
+    let mut books = auditor.books();
+    let tags = set(&books, part, &items).map_err(wrong)?;
+    // What was posted or seen here, and taken away by nobody, is there still.
+    books
+        .saw_list(&List { at, part, asked_ms: now_ms, now_ms, items: &items, whole: true })
+        .map_err(wrong)?;
     Ok(Listed { tags, items })
 }
 
@@ -217,6 +203,27 @@ fn compare(at: Address, expected: &BTreeMap<String, u64>, answer: &Value) -> Res
     }
 }
 
+/// Whether an answer has a count of each of these groups: what it does not show cannot be wrong, and would be missed by
+/// nobody.
+fn tells<'a>(at: Address, wanted: impl IntoIterator<Item = &'a String>, answer: &Value) -> Result<(), Wrong> {
+    fn groups<'a>(answer: &'a Value, found: &mut BTreeSet<&'a str>) {
+        match answer {
+            Value::Array(items) => items.iter().for_each(|item| groups(item, found)),
+            Value::Object(fields) => {
+                found.extend(fields.get("group").and_then(Value::as_str));
+                fields.values().for_each(|field| groups(field, found));
+            }
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    groups(answer, &mut found);
+    match wanted.into_iter().find(|group| !found.contains(group.as_str())) {
+        None => Ok(()),
+        Some(group) => Err(("shown is listed", format!("{at}: {group} is not shown: {answer}"))),
+    }
+}
+
 /// Every comment that anybody was told of is shown as it is, gone or not, with the number of its live replies.
 async fn each(auditor: &Auditor, part: &str, listed: &Listed, exact: &mut Exact) -> Result<(), Wrong> {
     let expected = groups(part, &listed.items);
@@ -245,6 +252,7 @@ async fn each(auditor: &Auditor, part: &str, listed: &Listed, exact: &mut Exact)
                 return Err(("listed is the set", format!("{at}: #{tag}: {status} {body}")));
             }
             compare(at, &expected, &body)?;
+            tells(at, [&group], &body)?;
             exact.answers.push(body);
         }
     }
@@ -271,6 +279,7 @@ async fn shown(auditor: &Auditor, part: &str, listed: &Listed, exact: &mut Exact
             _ => return Err(("a part is there or gone", format!("{at}: {part}: {status} {body}"))),
         }
         compare(at, &expected, &body)?;
+        tells(at, expected.keys().filter(|group| !group.starts_with("replies:")), &body)?;
         let title = text(&body, "/title");
         let possible = auditor.books().possible(&Field::Title(part.to_owned()));
         if !possible.contains(&title) && !possible.contains(&None) {

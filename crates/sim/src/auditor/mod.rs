@@ -12,8 +12,9 @@
 //! | `statuses` | which answers are allowed |
 //! | `shown` | checks of every count and list that anybody is shown |
 //! | `durable` | an acknowledged write is on the disk |
-//! | `judge` | the checks at the end |
+//! | `judge`, `aside` | the checks at the end; those of messages |
 
+mod aside;
 mod books;
 mod deed;
 mod durable;
@@ -99,7 +100,10 @@ impl Auditor {
                 }
             }
         };
-        let problem = books.settles(attempt, &heard, now_ms);
+        let status = if let Answer::Said { status, .. } = answer { *status } else { 0 };
+        let problem = books.settles(attempt, &heard, status, now_ms);
+        // What was lost while the answer was on its way is gone, and declared so.
+        let was_lost = books.was_lost_during(at, books.asked_ms(attempt));
         drop(books);
         let said = match answer {
             Answer::Silence => "silence".to_owned(),
@@ -107,9 +111,10 @@ impl Auditor {
         };
         self.world.trace(who, format_args!("{deed} at {at}: {said}"));
         if let Some(problem) = problem {
-            self.world.fail("same key, same id", format!("{who}: {deed} at {at}: {problem}"));
+            self.world.fail("same key, same answer", format!("{who}: {deed} at {at}: {problem}"));
         }
         if let Heard::Done(body) = &heard
+            && !was_lost
             && let Err(missing) = durable::check(&self.world, at, &deed, body)
         {
             self.world.fail("acknowledged is on the disk", format!("{who}: {deed} at {at}: {missing}"));
@@ -122,6 +127,10 @@ impl Auditor {
         let (now_ms, losses) = (self.world.elapsed_ms(), self.world.losses());
         let mut books = self.books();
         books.losses = losses;
+        if books.was_lost_during(at, asked_ms) {
+            // Nobody can tell whether it is from before or after: it is not held against what comes later.
+            return;
+        }
         let wrong = books.saw_counts(at, asked_ms, now_ms, answer);
         drop(books);
         if let Some((check, detail)) = wrong {
@@ -135,6 +144,9 @@ impl Auditor {
         let alone = self.world.sites() == 1 && losses.is_empty();
         let mut books = self.books();
         books.losses = losses;
+        if books.was_lost_during(at, asked_ms) {
+            return;
+        }
         let seen = shown::List { at, part, asked_ms, now_ms, items, whole: whole.is_some() };
         let wrong = books.saw_list(&seen).err();
         drop(books);
@@ -170,6 +182,89 @@ impl Auditor {
                 self.world.fail(check, detail);
                 Exact::default()
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Core;
+    use crate::plan::Plan;
+    use crate::process::Process;
+    use crate::queue::Broker;
+    use crate::service::ServiceName;
+    use crate::world::Loss;
+    use serde_json::json;
+
+    const AT: Address = Address { service: ServiceName::Comments, site: 0 };
+
+    /// A world of one site in which nothing runs: its disks are empty.
+    fn auditor() -> Auditor {
+        let plan = Plan { sites: 1, ..Plan::of(1).without_faults() };
+        let core = Core::new(plan, false);
+        let broker = Arc::new(Broker::new(&core));
+        let process = Arc::new(Process::new(&core, &broker, 0, &ServiceName::ALL));
+        Auditor::new(World::new(core, broker, vec![process]))
+    }
+
+    /// Posts, loses the disk or not, and only then hears that it was done.
+    async fn posts(loses: bool) -> Option<&'static str> {
+        let auditor = auditor();
+        auditor.world.sleep(10).await;
+        let tag = auditor.books().element("somebody", "part", Variant::default());
+        let attempt = auditor.sends(&Deed::Post { tag, variant: 0 }, AT);
+        auditor.world.sleep(10).await;
+        if loses {
+            let at_ms = auditor.world.elapsed_ms();
+            auditor.world.declare(Loss { site: AT.site, service: AT.service, at_ms, kept_until_ms: 0 });
+        }
+        auditor.world.sleep(10).await;
+        let body = json!({ "comment": { "id": "0".repeat(32) } });
+        let answer = Answer::Said { status: 201, body };
+        assert!(matches!(auditor.hears("somebody", attempt, &answer), Heard::Done(_)));
+        auditor.world.failure().map(|failure| failure.check)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_lost_while_its_answer_was_on_its_way_is_no_broken_promise() {
+        assert_eq!(posts(true).await, None);
+        assert_eq!(posts(false).await, Some("acknowledged is on the disk"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_from_before_a_loss_binds_nobody_after_it() {
+        let auditor = auditor();
+        let count = |added: u64| {
+            let tally = json!({ "epoch": { "generation": 0, "owner": "a" }, "added": added, "removed": 0 });
+            json!({ "group": "part:p", "count": 0, "tallies": { "r": tally } })
+        };
+        auditor.world.sleep(10).await;
+        let asked_ms = auditor.world.elapsed_ms();
+        auditor.world.sleep(10).await;
+        let at_ms = auditor.world.elapsed_ms();
+        auditor.world.declare(Loss { site: AT.site, service: AT.service, at_ms, kept_until_ms: 0 });
+        auditor.saw_counts(AT, asked_ms, &count(5));
+        for added in [3, 4] {
+            auditor.world.sleep(10).await;
+            auditor.saw_counts(AT, auditor.world.elapsed_ms(), &count(added));
+        }
+        assert_eq!(auditor.world.failure(), None);
+        auditor.world.sleep(10).await;
+        auditor.saw_counts(AT, auditor.world.elapsed_ms(), &count(1));
+        let failure = auditor.world.failure().map(|failure| failure.check);
+        assert_eq!(failure, Some("no replica returns to an older state"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_sent_again_gets_the_same_status() {
+        let auditor = auditor();
+        let tag = auditor.books().element("somebody", "part", Variant::default());
+        let mut books = auditor.books();
+        let done = |status| Heard::Done(json!({ "status": status, "comment": { "id": "a" } }));
+        for (status, is_wrong) in [(201, false), (201, false), (200, true)] {
+            let attempt = books.sends(Deed::Post { tag, variant: 0 }, AT, 0);
+            assert_eq!(books.settles(attempt, &done(status), status, 1).is_some(), is_wrong, "{status}");
         }
     }
 }
