@@ -16,7 +16,6 @@
 //! | [`actors`] | who plays: readers, writers, hosts, broken clients |
 //! | [`auditor`] | who watches, and knows plain sets |
 //! | `planted` | bugs on purpose, that the checks must catch |
-//! | `smoke` | the smallest play |
 
 pub mod actors;
 mod address;
@@ -35,7 +34,6 @@ mod process;
 mod queue;
 mod run;
 mod service;
-pub mod smoke;
 mod trace;
 mod world;
 
