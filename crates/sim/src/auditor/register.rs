@@ -1,9 +1,10 @@
 //! Which values a thing may have that was written several times.
 //!
 //! Of two writes at one replica, the one that was sent after the other was acknowledged holds. Between replicas nobody
-//! can tell without clocks: either may. A write that was never acknowledged may have happened at any time.
+//! can tell without clocks: either may. A write that was never acknowledged may have happened at any time. What a replica
+//! forgot, because it was restored or lost, comes back from others, if at all, like what another replica wrote.
 
-use super::books::{Books, Outcome};
+use super::books::Books;
 use super::deed::{Deed, Field};
 use std::collections::BTreeSet;
 
@@ -29,7 +30,7 @@ impl Books {
     /// Whether the same replica acknowledged another write that was sent when this one was settled.
     fn is_overwritten(&self, write: usize, writes: &[usize]) -> bool {
         let Some(sent) = self.sent.get(write) else { return false };
-        let Outcome::Done(done_ms) = sent.outcome else { return false };
+        let Some(done_ms) = self.done(write) else { return false };
         writes.iter().any(|later| {
             let Some(other) = self.sent.get(*later) else { return false };
             *later != write && other.at == sent.at && other.asked_ms > done_ms && self.stands(*later)
