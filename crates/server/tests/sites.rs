@@ -3,8 +3,11 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::panic,
     reason = "helpers of tests, where a panic is the verdict"
+)]
+#![cfg_attr(
+    any(feature = "nats", feature = "sqs"),
+    expect(clippy::panic, reason = "helpers of tests, where a panic is the verdict")
 )]
 
 mod common;

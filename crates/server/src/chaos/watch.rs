@@ -100,13 +100,15 @@ impl RepairReading {
     fn read(metrics: &str) -> Self {
         let sum = |name, wants: bool| -> f64 {
             let by_topic = by_label(metrics, name, "topic");
-            by_topic.iter().filter(|(topic, _)| topic.starts_with(WANTS) == wants).map(|(_, sum)| sum).sum()
+            let sums =
+                by_topic.iter().filter(|(topic, _)| topic.starts_with(WANTS) == wants).map(|(_, sum)| sum);
+            0.0 + sums.sum::<f64>() // of nothing it is a negative zero
         };
         let (messages, bytes) = ("antiphon_anti_entropy_messages_total", "antiphon_anti_entropy_bytes_total");
         Self {
             digests: sum(messages, false),
             wants: sum(messages, true),
-            rows: by_label(metrics, "antiphon_anti_entropy_rows_total", "topic").values().sum(),
+            rows: 0.0 + by_label(metrics, "antiphon_anti_entropy_rows_total", "topic").values().sum::<f64>(),
             bytes: sum(bytes, false) + sum(bytes, true),
         }
     }

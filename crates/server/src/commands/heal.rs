@@ -198,6 +198,14 @@ pub(crate) async fn adopt(args: &AdoptArgs) -> Result<ExitCode, CommandError> {
     if let Some(source) = refused {
         return Err(CommandError::NotAdopted { replica: args.replica, source });
     }
+    let lost = args.replica.to_string();
+    // An heir that was begun empty has heard of nothing yet. So has one to whom a wrong id was given.
+    if !report.lines.iter().any(|line| line.replica == lost) {
+        eprintln!(
+            "antiphon adopt: nothing that {lost} wrote is here yet: it is counted as it arrives. If that is not the id of \
+             the lost replica, adopt the right one too; this one does no harm."
+        );
+    }
     show(&args.common, &[report])?;
     Ok(ExitCode::SUCCESS)
 }
