@@ -95,9 +95,9 @@ fn until(platform: &Platform, path: &str, what: &str, wanted: impl Fn(&Value) ->
 
 /// Sends the same again for as long as the answer asks for it: a site may not have heard yet of what another one signed.
 #[cfg(any(feature = "nats", feature = "sqs"))]
-fn ok(platform: &Platform, token: &str, key: &str, method: &str, path: &str, body: Option<Value>) -> Value {
+fn ok(platform: &Platform, token: &str, key: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
     for _ in 0..1_200 {
-        let answer = platform.send(method, path, Some(token), key, body.clone());
+        let answer = platform.send(method, path, Some(token), key, body.cloned());
         if answer.status != 503 {
             assert!(answer.status < 300, "{method} {path}: {} {}", answer.status, answer.body);
             return answer.json();
@@ -125,8 +125,8 @@ fn two_sites_converge(url: &str) {
     let (shown, comments) = (format!("/v1/parts/{part}"), format!("/v1/parts/{part}/comments"));
     until(&b, &shown, "the part arrives", |part| part["author"]["name"] == "Orla");
     let post = |platform: &Platform, key: &str| {
-        let body = Some(json!({ "text": key }));
-        let answer = ok(platform, &token, key, "POST", &comments, body);
+        let body = json!({ "text": key });
+        let answer = ok(platform, &token, key, "POST", &comments, Some(&body));
         answer["comment"]["id"].as_str().unwrap().to_owned()
     };
     // The token was signed at the other site.
@@ -143,7 +143,7 @@ fn two_sites_converge(url: &str) {
     for n in 0..20 {
         post(&b, &format!("meanwhile {n}").replace(' ', "-"));
     }
-    ok(&b, &token, "", "PATCH", &format!("/v1/users/{user}"), Some(json!({ "name": "Órla" })));
+    ok(&b, &token, "", "PATCH", &format!("/v1/users/{user}"), Some(&json!({ "name": "Órla" })));
     let a = Platform::start(&first, &at("a"));
     post(&a, "back");
 
