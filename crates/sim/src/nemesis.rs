@@ -3,6 +3,7 @@
 use crate::core::Phase;
 use crate::dice;
 use crate::faults::{Fault, Often};
+use crate::operator;
 use crate::process::{Process, Word};
 use crate::world::{Loss, World};
 use queue::{Message, Topic};
@@ -137,7 +138,7 @@ async fn lose(world: &World, process: &Arc<Process>, fault: Fault, rng: &mut fas
     let Some(disk) = process.disks.get(&service) else { return };
     let (at_ms, site) = (world.elapsed_ms(), process.site);
     let kill = |why| process.life().iter().for_each(|life| life.kill(why));
-    let before = process.replica(service);
+    let was = process.replica(service);
     if fault != Fault::Lose {
         kill("its disk is set back");
         let Some(kept_until_ms) = disk.restore() else { return };
@@ -146,23 +147,21 @@ async fn lose(world: &World, process: &Arc<Process>, fault: Fault, rng: &mut fas
         if fault == Fault::Restore {
             process.tell(service, Word::Restored);
         }
-        if before == process.replica(service) {
+        if was == process.replica(service) {
             return;
         }
         // The backup is from before it became who it was: that one is gone.
-    } else if before.is_some() {
+    } else if was.is_some() {
         kill("its disk is lost");
         disk.lose();
         world.core().note(fault);
         world.declare(Loss { site, service, at_ms, kept_until_ms: 0 });
     }
-    let Some(lost) = before else { return };
-    // The heir is the one that takes its place, or a sibling.
+    // The heir is the one that takes its place, or a sibling. Nobody has to know who was lost: the status pages tell.
     let heirs: Vec<_> = world.processes().iter().filter(|heir| heir.runs(service)).cloned().collect();
     let Some(heir) = heirs.get(rng.usize(..heirs.len().max(1))) else { return };
     world.core().sleep_while_faulty(dice::log_ms(rng, LASTS_MS.0, LASTS_MS.1)).await;
-    heir.tell(service, Word::Adopt(lost));
-    heir.deploy().await;
+    operator::find_heir(world, service, heir).await;
 }
 
 /// Every disk is copied now and then, for whoever restores it.
