@@ -158,6 +158,11 @@ fn check_queue(args: &ServeArgs) -> Result<(), ServeError> {
             "this broker loses messages, and --anti-entropy 0 never finds out what: counts will stay behind"
         );
     }
+    if args.sites.has_siblings() && args.anti_entropy == 0 {
+        tracing::warn!(
+            "--anti-entropy 0: what was written before this site had siblings is never told to them, nor what a queue loses"
+        );
+    }
     Ok(())
 }
 

@@ -87,6 +87,8 @@ pub fn join_counted<R: Counted>(
     for (contribution, moved) in moves {
         if let Some(tally) = ensure_counted::<R>(view, &contribution.group, contribution.owner)? {
             tallies.push((contribution, moved, tally));
+        } else {
+            view.note_counter(contribution.owner)?;
         }
     }
     let joined = view.join::<R>(key, after)?;

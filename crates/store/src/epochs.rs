@@ -129,8 +129,8 @@ impl View<'_> {
         let mut owners = self.owners()?;
         let known = owners.get(&owner).copied();
         let epoch = known.map_or(epoch, |known| known.epoch.max(epoch));
-        let is_news = known
-            .is_none_or(|known| known.epoch < epoch || now_ms.saturating_sub(known.heard_ms) >= HEARD_MS);
+        let is_news =
+            known.is_none_or(|known| known.epoch < epoch || now_ms.abs_diff(known.heard_ms) >= HEARD_MS);
         if !is_news {
             return Ok(());
         }
@@ -140,6 +140,15 @@ impl View<'_> {
         }
         owners.insert(owner, Owner { epoch, heard_ms: now_ms });
         self.set_meta(OWNERS, &owners)
+    }
+
+    /// Keeps in mind that `owner` counts something that is here, where no tally of it was heard of yet: if it is lost before
+    /// one arrives, nothing else tells whom to adopt.
+    pub(crate) fn note_counter(&mut self, owner: ReplicaId) -> Result<(), ViewError> {
+        if self.owners()?.contains_key(&owner) {
+            return Ok(());
+        }
+        self.note_owner(owner, Epoch { generation: 0, owner })
     }
 
     /// Notes that data was lost in the name that this replica bears now.

@@ -50,8 +50,9 @@ pub fn hear_tally<R: Counted>(
     let joined = view.join::<R::Tallies>(&(group.clone(), owner).into(), told)?;
     let (news, epoch) = (joined.grew, joined.after.epoch);
     view.note_owner(owner, epoch)?;
-    if ours.is_none() && view.owned().epoch_of(epoch.owner).is_some() {
-        // Its writer is this replica, or one whose heir this is: so nobody else counts it.
+    if view.owned().epoch_of(epoch.owner).is_some() {
+        // Its writer is this replica, or one whose heir this is: so nobody else counts it, also where this replica is just
+        // giving it up.
         Alarm::raise(view, |alarm| alarm.inherited.insert(owner))?;
     }
     if ours.is_some() {

@@ -16,7 +16,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use store::{KeyRange, Row, Store, StoreError};
+use store::{KeyRange, Row, Store, StoreError, Tracked};
 use tokio::sync::Notify;
 
 /// When the next step is due.
@@ -115,14 +115,13 @@ impl AntiEntropy {
 
     /// One step: a digest of each topic, unless rows are about to be announced. At a start, reads rows instead.
     pub async fn step(&self) -> Result<Next, StoreError> {
-        let mut built = true;
+        // A kind of rows that cannot be read holds up no other: what was damaged is for the others to heal.
+        let (mut built, mut failed) = (true, None);
         for route in &self.routes {
-            for _ in 0..BUILD_PAGES_STEP {
-                if route.tracked().build()? {
-                    break;
-                }
+            match read_on(route.tracked()) {
+                Ok(is_built) => built &= is_built,
+                Err(error) => failed = failed.or(Some(error)),
             }
-            built &= route.tracked().is_built();
         }
         let next = {
             let mut budget = self.shared.budget();
@@ -135,12 +134,17 @@ impl AntiEntropy {
             budget.busy = budget.busy.saturating_sub(1);
             if budget.busy > 0 { Next::Busy } else { Next::Idle }
         };
+        if !built {
+            return Ok(Next::AtOnce);
+        }
         for route in &self.routes {
-            if let Some(run) = run(route.tracked(), vec![route.tracked().range().clone()])? {
-                route.tell(None, vec![run]).await;
+            match run(route.tracked(), vec![route.tracked().range().clone()]) {
+                Ok(Some(run)) => route.tell(None, vec![run]).await,
+                Ok(None) => {}
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(if built { next } else { Next::AtOnce })
+        failed.map_or(Ok(next), Err)
     }
 
     /// Steps until `stop`.
@@ -149,8 +153,11 @@ impl AntiEntropy {
         loop {
             let pause = match self.step().await {
                 Ok(Next::AtOnce) => {
-                    tokio::task::yield_now().await;
-                    continue;
+                    tokio::select! {
+                        biased;
+                        () = &mut stop => return,
+                        () = tokio::task::yield_now() => continue,
+                    }
                 }
                 Ok(Next::Busy) => pace.busy,
                 Ok(Next::Idle) => pace.idle,
@@ -172,6 +179,16 @@ impl AntiEntropy {
             }
         }
     }
+}
+
+/// Reads some rows at a start; whether all were read.
+fn read_on(tracked: &Tracked) -> Result<bool, StoreError> {
+    for _ in 0..BUILD_PAGES_STEP {
+        if tracked.build()? {
+            break;
+        }
+    }
+    Ok(tracked.is_built())
 }
 
 /// Answers the wants about one kind of facts.

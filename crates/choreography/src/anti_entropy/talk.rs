@@ -11,6 +11,7 @@ use super::pace::{
     MESSAGE_BYTES, OLD_DIGESTS_MAX, OPEN_MAX, PATIENCE_MAX, PIECES, VALUES_BYTES_MAX, VALUES_MAX,
 };
 use super::wire::{Digest, Item, Kept, Run};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use store::{KeyRange, StoreError, Sums, beginning_with};
 
@@ -69,7 +70,12 @@ impl Talk {
             return false;
         }
         let (times, last_ms) = self.old;
-        self.old = if told_ms > last_ms { (times + 1, told_ms) } else { (0, told_ms) };
+        self.old = match told_ms.cmp(&last_ms) {
+            Ordering::Greater => (times + 1, told_ms),
+            // The same once more: a duplicate tells nothing.
+            Ordering::Equal => self.old,
+            Ordering::Less => (0, told_ms),
+        };
         if self.old.0 < OLD_DIGESTS_MAX {
             return true;
         }
@@ -282,4 +288,22 @@ fn values(range: &KeyRange, look: &Look) -> Result<Option<Vec<Kept>>, StoreError
     }
     let few = rows.len() <= 1 || (rows.len() <= VALUES_MAX && bytes <= VALUES_BYTES_MAX);
     Ok(few.then(|| rows.into_iter().map(|(key, state)| (key.to_vec(), state.to_vec())).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What follows each other under a clock that was set back is heard again, also where each comes twice.
+    #[test]
+    fn a_clock_that_was_set_back_is_followed() {
+        let mut talk = Talk::default();
+        assert!(!talk.is_old(2 * DIGEST_AGE_MAX_MS));
+        let old: Vec<_> = (1..=20).flat_map(|told_ms| [told_ms, told_ms]).map(|at| talk.is_old(at)).collect();
+        assert!(old[0] && !old[39], "{old:?}");
+        // What a queue delayed comes in any order, and is none.
+        let mut talk = Talk::default();
+        assert!(!talk.is_old(2 * DIGEST_AGE_MAX_MS));
+        assert!((1..=20).rev().all(|told_ms| talk.is_old(told_ms)));
+    }
 }

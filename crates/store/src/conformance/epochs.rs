@@ -170,12 +170,24 @@ pub(super) async fn an_heir_counts_again(home: &impl Home) {
     assert_eq!(hear(&store, 888, before, told(2, LOST, 5, 1)).await, Heard::News);
     heal(&store).await;
     assert_eq!(tally(&store, 888, before).await, Some(told(3, me, 0, 0)), "inherited, and counted again");
+    // A rival was made an heir too, and won, and was lost: what it took over has no other heir than its own.
+    let rival = ReplicaId::from_u128(u128::MAX);
+    adopt(&store, rival).await.expect("adopted");
+    heal(&store).await;
+    assert_eq!(hear(&store, 1, LOST, told(5, rival, 1, 0)).await, Heard::Replaced);
+    heal(&store).await;
+    assert_eq!(tally(&store, 1, LOST).await, Some(told(6, me, 2, 0)), "not left to nobody");
+    // One whose elements arrived, and no tally: lost, it is known all the same.
+    let silent = ReplicaId::from_u128(0x51);
+    join(&store, 500, post(8, silent, 999)).await;
+    let known = crate::owners(&store).await.expect("reads");
+    assert_eq!(known[&silent].epoch, Epoch { generation: 0, owner: silent });
     let stranger = ReplicaId::from_u128(5);
     assert_eq!(hear(&store, 888, stranger, told(0, stranger, 5, 1)).await, Heard::News);
     assert_eq!(heal(&store).await, [], "a stranger's are not");
     // A group that only somebody else remembered.
     assert_eq!(hear(&store, 777, LOST, told(3, LOST, 5, 0)).await, Heard::Behind);
-    assert_eq!(tally(&store, 777, LOST).await, Some(told(5, me, 0, 0)));
+    assert_eq!(tally(&store, 777, LOST).await, Some(told(6, me, 0, 0)));
     store.close().await;
 }
 
