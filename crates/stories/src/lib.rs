@@ -109,8 +109,8 @@ impl Stories {
 
     /// What finds out which of these were lost on the way.
     pub fn anti_entropy(&self, publisher: Arc<dyn Publisher>) -> Result<AntiEntropy, NameError> {
-        let covering =
-            AntiEntropy::new(self.store.clone(), publisher).covering::<PartFact, rows::PartFactRow>()?;
+        let covering = AntiEntropy::new(self.store.clone(), publisher)
+            .covering_by(Cover::<PartFact, rows::PartFactRow>::new().joining(siblings::hear_part_fact))?;
         if self.store.mutes(StoryFact::TOPIC) {
             return Ok(covering);
         }

@@ -30,12 +30,13 @@ impl Stories {
         let store = &self.store;
         let stories = Merge::<StoryFact, StoryRow>::new(store.clone()).wanting(publisher)?;
         let parts = Merge::<StoryPartFact, PartRow>::new(store.clone()).wanting(publisher)?;
+        let known = Merge::<PartFact, PartFactRow>::new(store.clone()).wanting(publisher)?;
         let votes = Merge::<VoteFact, VoteRow>::new(store.clone()).wanting(publisher)?;
         let tallies = Merge::<VoteTallyFact, VoteTallyRow>::new(store.clone()).wanting(publisher)?;
         Ok([
             Link::with(stories.joining(siblings::hear_story))?,
             Link::with(parts.joining(siblings::hear_part))?,
-            Link::merging::<PartFact, PartFactRow>(store, publisher)?,
+            Link::with(known.joining(siblings::hear_part_fact))?,
             Link::with(votes.joining(siblings::hear_vote))?,
             Link::with(tallies.joining(siblings::hear_tally))?,
             Link::merging::<ReadsFact, ReadsRow>(store, publisher)?,

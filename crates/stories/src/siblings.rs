@@ -10,12 +10,12 @@
 use crate::both::Both;
 use crate::part::Part;
 use crate::parts_order::PartsOrder;
-use crate::rows::VoteRow;
+use crate::rows::{PartFactRow, VoteRow};
 use crate::story::Story;
 use crate::vote::{Vote, VoteGroup};
 use crate::write;
 use lattice::{ReplicaId, Stamp, Tally};
-use messages::{Fact, PartId, StoryId, UserId};
+use messages::{Fact, PartId, PartState, StoryId, UserId};
 use store::{Heard, View, ViewError, join_counted};
 
 /// What only siblings hear: [`store::Setup::muting`] is given these at a site that has none.
@@ -138,6 +138,17 @@ pub(crate) fn hear_story(view: &mut View<'_>, id: &StoryId, state: Story) -> Res
 /// Joins a sibling's part.
 pub(crate) fn hear_part(view: &mut View<'_>, id: &PartId, state: Part) -> Result<bool, ViewError> {
     Ok(write::join_part_rows(view, *id, state)?.grew)
+}
+
+/// Joins what others know of a part. That it was taken down they may know better: a replica that was restored has forgotten
+/// it, and who comments has heard of it.
+pub(crate) fn hear_part_fact(view: &mut View<'_>, id: &PartId, state: PartState) -> Result<bool, ViewError> {
+    let is_gone = state.life.is_gone();
+    let joined = view.join::<PartFactRow>(id, state)?;
+    if joined.grew && is_gone {
+        write::end_part(view, *id)?;
+    }
+    Ok(joined.grew)
 }
 
 /// Joins a vote that a sibling took.

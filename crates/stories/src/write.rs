@@ -97,6 +97,11 @@ fn join_part(view: &mut View<'_>, id: PartId, delta: Part) -> Result<(), ViewErr
     Ok(())
 }
 
+/// Takes a part down, as somebody who knows tells.
+pub(crate) fn end_part(view: &mut View<'_>, id: PartId) -> Result<(), ViewError> {
+    join_part(view, id, Part { life: Life::Gone, ..Part::default() })
+}
+
 /// Joins a delta into a part, with its index row and with what others are told of it.
 pub(crate) fn join_part_rows(
     view: &mut View<'_>,
@@ -271,9 +276,21 @@ pub(crate) fn count_read(
 mod tests {
     use super::*;
     use lattice::{Hlc, Lane, ReplicaId, Stamp};
+    use messages::PartState;
     use std::convert::Infallible;
     use std::sync::Arc;
     use store::{Memory, Row, Scan, SeededWorld, Setup, Store};
+
+    fn part() -> Part {
+        let at = Stamp { hlc: Hlc::new(7, 0), replica: ReplicaId::from_u128(9), lane: Lane::default() };
+        let creation = PartCreation {
+            at,
+            story: StoryId::from_bytes([1; 16]),
+            author: UserId::from_bytes([2; 16]),
+            request: "5".repeat(32),
+        };
+        Part { created: Min::of(creation), title: first("Part 1".to_owned()), ..Part::default() }
+    }
 
     /// All rows of a replica that heard these states of one part.
     async fn rows_after(states: Vec<Part>) -> Vec<store::engine::Pair> {
@@ -294,17 +311,28 @@ mod tests {
         rows
     }
 
+    /// It was taken down, its replica was restored to before that, and Comments tells.
+    #[tokio::test]
+    async fn a_part_that_others_know_to_be_gone_is_gone() {
+        let world = Arc::new(SeededWorld::new(1, 1_700_000_000_000));
+        let store = Store::open(Memory::new(), world, &Setup::of(crate::NAME)).unwrap();
+        let id = PartId::from_bytes([3; 16]);
+        let gone = PartState { life: Life::Gone, ..PartState::default() };
+        let heard = store.write(move |view| {
+            join_part(view, id, part())?;
+            crate::siblings::hear_part_fact(view, &id, gone.clone())?;
+            Ok::<_, Abort<Infallible>>(())
+        });
+        heard.await.unwrap();
+        let stored = store.reader().unwrap().get::<PartRow>(&id).await.unwrap().unwrap();
+        assert!(stored.life.is_gone() && stored.index_row(id).is_none(), "{stored:?}");
+        assert_eq!(store.marks(StoryPartFact::TOPIC, 10).unwrap().len(), 1, "and siblings hear of it");
+    }
+
     /// The simulator's seed 55: a lost replica came back, and heard of a part only when it was gone.
     #[tokio::test]
     async fn a_part_that_is_gone_leaves_the_same_rows_to_whoever_never_saw_it() {
-        let at = Stamp { hlc: Hlc::new(7, 0), replica: ReplicaId::from_u128(9), lane: Lane::default() };
-        let creation = PartCreation {
-            at,
-            story: StoryId::from_bytes([1; 16]),
-            author: UserId::from_bytes([2; 16]),
-            request: "5".repeat(32),
-        };
-        let there = Part { created: Min::of(creation), title: first("Part 1".to_owned()), ..Part::default() };
+        let there = part();
         let gone = Part { life: Life::Gone, title: Lww::default(), ..there.clone() };
         let seen = rows_after(vec![there, gone.clone()]).await;
         assert_eq!(seen, rows_after(vec![gone]).await);
