@@ -180,7 +180,7 @@ pub(super) async fn an_heir_counts_again(home: &impl Home) {
     // One whose elements arrived, and no tally: lost, it is known all the same.
     let silent = ReplicaId::from_u128(0x51);
     join(&store, 500, post(8, silent, 999)).await;
-    let known = crate::owners(&store).await.expect("reads");
+    let known = owners(&store).await.expect("reads");
     assert_eq!(known[&silent].epoch, Epoch { generation: 0, owner: silent });
     let stranger = ReplicaId::from_u128(5);
     assert_eq!(hear(&store, 888, stranger, told(0, stranger, 5, 1)).await, Heard::News);
