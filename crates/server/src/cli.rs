@@ -103,7 +103,8 @@ pub(crate) struct ServeArgs {
     pub(crate) deployment: Option<String>,
     /// The public half of the root key, whose signature makes a signing key believed; made on the first start where all
     /// services run in one process.
-    #[arg(long, env = "ANTIPHON_ROOT_PUBLIC_KEY", value_name = "KEY")]
+    // Of base64url, so one key in 64 begins with a hyphen.
+    #[arg(long, env = "ANTIPHON_ROOT_PUBLIC_KEY", value_name = "KEY", allow_hyphen_values = true)]
     pub(crate) root_public_key: Option<String>,
     /// Logs as JSON lines instead of text.
     #[arg(long, env = "ANTIPHON_LOG_JSON")]

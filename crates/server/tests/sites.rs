@@ -58,6 +58,10 @@ fn who_joins_a_deployment_is_told_how_its_key_gets_signed() {
     assert!(Platform::start(&first, &["--empty"]).stop().success());
     let joining = joining(&first);
     let joining: Vec<_> = joining.iter().map(String::as_str).collect();
+    // A key is of base64url, and may begin with a hyphen as if it were an option.
+    let hyphen = format!("-p{}", "A".repeat(41));
+    let text = refused(&first, &["--root-public-key", &hyphen]);
+    assert!(text.contains(&format!("belongs to root key {}, not {hyphen}", joining[3])), "{text}");
     let text = refused(&second, &joining);
     let wanted = second.join("root.key");
     assert!(text.contains("Copy root.key") && text.contains(wanted.to_str().unwrap()), "{text}");
