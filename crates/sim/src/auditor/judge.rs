@@ -286,12 +286,31 @@ async fn shown(auditor: &Auditor, part: &str, listed: &Listed, exact: &mut Exact
             return Err(("the last title holds", format!("{at}: {part}: {title:?} of {possible:?}")));
         }
         votes(auditor, at, part, &body)?;
+        stays(auditor, at, part).await?;
         if let Some(votes) = body.pointer("/counts/votes/count").and_then(Value::as_u64) {
             exact.counts.insert(format!("votes:{part}"), votes);
         }
         exact.answers.push(body);
     }
     Ok(())
+}
+
+/// Who is shown a part may vote for it: what others were told of it says that it is there, too. To take back a vote that was
+/// never cast changes nothing.
+async fn stays(auditor: &Auditor, at: Address, part: &str) -> Result<(), Wrong> {
+    let host = {
+        let books = auditor.books();
+        let voted = |user: &String| Field::Vote { part: part.to_owned(), user: user.clone() };
+        books.hosts.get(part).filter(|host| !books.fields.contains_key(&voted(host))).cloned()
+    };
+    let Some(host) = host else { return Ok(()) };
+    let token = token(auditor, at.site, &host).await?;
+    let ask = Ask::new("DELETE", format!("/v1/parts/{part}/vote")).bearer(token);
+    let (status, body) = answered(auditor, at, &ask).await?;
+    if status == 200 {
+        return Ok(());
+    }
+    Err(("a part is there or gone", format!("{at}: {part} is shown, and a vote for it: {status} {body}")))
 }
 
 /// The votes that a part shows are those that people cast.
