@@ -1,6 +1,7 @@
 //! Hosting: stories and parts, and the order in one's own house.
 
 use super::board::KnownPart;
+use super::habits::HostWish;
 use super::person::{Fate, Person};
 use crate::auditor::{Deed, Field, Thing};
 use crate::service::ServiceName;
@@ -88,20 +89,23 @@ impl Person {
     /// What a host does.
     pub(crate) async fn host(&mut self) {
         let Some(part) = self.own_part() else { return };
-        match self.rng.u32(0..100) {
-            0..45 => self.hide_or_show(&part).await,
-            45..65 => self.delete_of_guest(&part).await,
-            65..85 => self.retitle(&part).await,
-            85..95 => {
-                let me = self.number;
-                let own = self.board.links().parts.iter().filter(|part| part.host == me).count();
-                let own = u32::try_from(own).unwrap_or(PARTS_MAX);
-                if own < PARTS_MAX {
-                    self.publish(&part.story, own).await;
-                }
-            }
-            _ if self.chance(20) => self.take_down(&part).await,
-            _ => self.hide_or_show(&part).await,
+        match self.habits.host_wish(&mut self.rng) {
+            HostWish::HideOrShow => self.hide_or_show(&part).await,
+            HostWish::DeleteOfGuest => self.delete_of_guest(&part).await,
+            HostWish::Retitle => self.retitle(&part).await,
+            HostWish::Publish => self.publish_next(&part.story).await,
+            HostWish::Rewrite => self.rewrite(&part).await,
+            HostWish::MovePart => self.move_part(&part).await,
+            HostWish::TakeDown => self.take_down(&part).await,
+        }
+    }
+
+    async fn publish_next(&mut self, story: &str) {
+        let me = self.number;
+        let own = self.board.links().parts.iter().filter(|part| part.host == me).count();
+        let own = u32::try_from(own).unwrap_or(PARTS_MAX);
+        if own < PARTS_MAX {
+            self.publish(story, own).await;
         }
     }
 

@@ -6,11 +6,14 @@
 //! |---|---|
 //! | `board` | what people know of each other: links that are passed around |
 //! | `person` | signing in, sending until something is said |
+//! | `habits` | how much of what they do in a run |
 //! | `browser` | a reader's own join of the tallies that it was shown |
-//! | `reading`, `writing`, `hosting`, `opinions`, `rubbish` | what they do |
+//! | `reading`, `writing`, `hosting`, `arranging`, `opinions`, `rubbish` | what they do |
 
+mod arranging;
 mod board;
 mod browser;
+mod habits;
 mod hosting;
 mod opinions;
 mod person;
@@ -26,6 +29,7 @@ use crate::run::Play;
 use crate::world::World;
 use board::Board;
 use fastrand::Rng;
+use habits::{Habits, Wish};
 use person::Person;
 use std::sync::{Arc, Mutex};
 
@@ -66,13 +70,15 @@ impl Play for Company {
 struct Cast {
     auditor: Auditor,
     board: Arc<Board>,
+    habits: Arc<Habits>,
 }
 
 impl Cast {
     /// Draws who plays, and lets them begin.
     fn enter(world: &World) -> Self {
         let auditor = Auditor::new(world.clone());
-        let cast = Self { auditor, board: Arc::default() };
+        let habits = Habits::draw(&mut world.rng("habits"));
+        let cast = Self { auditor, board: Arc::default(), habits: Arc::new(habits) };
         let mut rng = world.rng("cast");
         let stretch = (world.plan().duration_ms / HOUR_MS).clamp(1, STRETCH_MAX);
         let (hosts, guests) = (between(&mut rng, HOSTS), between(&mut rng, GUESTS));
@@ -119,19 +125,19 @@ async fn live(mut person: Person, is_host: bool) {
         if person.is_over() {
             break;
         }
-        match person.rng.u32(0..100) {
-            0..22 if is_host => person.host().await,
-            0..30 => person.post().await,
-            30..40 => person.reply().await,
-            40..48 => person.delete_own().await,
-            48..55 => person.edit_own().await,
-            55..63 => person.vote().await,
-            63..66 => person.rename().await,
-            66..70 => person.shelve().await,
-            70..74 => person.break_a_key().await,
-            74..77 => person.rubbish().await,
-            77..90 => person.read_list().await,
-            _ => person.read_part().await,
+        match person.habits.wish(&mut person.rng) {
+            Wish::Host if is_host => person.host().await,
+            Wish::Post => person.post().await,
+            Wish::Reply => person.reply().await,
+            Wish::DeleteOwn => person.delete_own().await,
+            Wish::EditOwn => person.edit_own().await,
+            Wish::Vote => person.vote().await,
+            Wish::Rename => person.rename().await,
+            Wish::Shelve => person.shelve().await,
+            Wish::BreakAKey => person.break_a_key().await,
+            Wish::Rubbish => person.rubbish().await,
+            Wish::ReadList => person.read_list().await,
+            Wish::Host | Wish::ReadPart => person.read_part().await,
         }
     }
     person.leave();

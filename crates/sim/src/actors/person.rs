@@ -3,6 +3,7 @@
 use super::Cast;
 use super::board::Board;
 use super::browser::Browser;
+use super::habits::Habits;
 use crate::address::Address;
 use crate::auditor::{Auditor, Deed, Heard, Thing};
 use crate::faults::Fault;
@@ -37,6 +38,7 @@ pub(crate) struct Person {
     pub(crate) world: World,
     pub(crate) auditor: Auditor,
     pub(crate) board: Arc<Board>,
+    pub(crate) habits: Arc<Habits>,
     pub(crate) rng: Rng,
     pub(crate) number: u32,
     pub(crate) name: String,
@@ -60,6 +62,7 @@ impl Person {
         Self {
             auditor: cast.auditor.clone(),
             board: Arc::clone(&cast.board),
+            habits: Arc::clone(&cast.habits),
             world,
             rng,
             number,
@@ -122,7 +125,7 @@ impl Person {
     }
 
     /// Another token: the one there is does not count here and now.
-    async fn sign_in_again(&mut self, site: usize) {
+    pub(crate) async fn sign_in_again(&mut self, site: usize) {
         let at = Address { service: ServiceName::Users, site };
         if let Answer::Said { status: 200..=299, body } = self.world.ask(at, self.signing_up()).await {
             self.signed_in(&body);

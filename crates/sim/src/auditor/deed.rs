@@ -41,6 +41,13 @@ pub enum Field {
     },
     /// What a part is called, by its id.
     Title(String),
+    /// What a paragraph says.
+    Paragraph {
+        /// The part's id.
+        part: String,
+        /// The number with which its text begins.
+        tag: u32,
+    },
 }
 
 /// One thing that is tried, perhaps several times.
@@ -69,6 +76,8 @@ pub enum Deed {
     },
     /// Creates something.
     Make(Thing),
+    /// Moves a part in its story, or paragraphs in a part; by the part's id.
+    Arrange(String),
     /// Takes a part down, by its id.
     End(String),
 }
@@ -92,6 +101,7 @@ impl fmt::Display for Field {
             Self::Name(user) => write!(f, "name of {user}"),
             Self::Shelf { user, story } => write!(f, "{story} on the shelf of {user}"),
             Self::Title(part) => write!(f, "title of {part}"),
+            Self::Paragraph { part, tag } => write!(f, "¶{tag} of {part}"),
         }
     }
 }
@@ -105,6 +115,7 @@ impl fmt::Display for Deed {
             Self::Delete { tag, as_host: true } => write!(f, "delete #{tag} as host"),
             Self::Set { field, value } => write!(f, "set {field} to {value:?}"),
             Self::Make(thing) => write!(f, "make {thing}"),
+            Self::Arrange(part) => write!(f, "arrange {part}"),
             Self::End(part) => write!(f, "take down {part}"),
         }
     }

@@ -4,8 +4,10 @@ use super::Auditor;
 use super::aside;
 use super::books::{Books, text};
 use super::deed::{Field, Tag, Thing};
+use super::houses;
 use super::rows;
 use super::shown::List;
+use super::threads;
 use crate::address::Address;
 use crate::service::ServiceName;
 use crate::world::{Answer, Ask};
@@ -17,7 +19,7 @@ const TRIES_MAX: usize = 20;
 /// The pause between tries, in milliseconds.
 const PAUSE_MS: u64 = 1_000;
 /// The most pages of a list.
-const PAGES_MAX: usize = 1_000;
+pub(super) const PAGES_MAX: usize = 1_000;
 
 pub(super) type Wrong = (&'static str, String);
 
@@ -55,6 +57,7 @@ pub(super) async fn everything(auditor: &Auditor) -> Result<Exact, Wrong> {
         shown(auditor, part, &listed, &mut exact).await?;
         known(auditor, part, &listed).await?;
     }
+    houses::check(auditor).await?;
     people(auditor).await?;
     siblings(auditor)?;
     aside::kept(auditor).await?;
@@ -66,7 +69,7 @@ pub(super) fn sites(auditor: &Auditor, service: ServiceName) -> impl Iterator<It
 }
 
 /// An answer, from a replica that must give one now.
-async fn answered(auditor: &Auditor, at: Address, ask: &Ask) -> Result<(u16, Value), Wrong> {
+pub(super) async fn answered(auditor: &Auditor, at: Address, ask: &Ask) -> Result<(u16, Value), Wrong> {
     for _ in 0..TRIES_MAX {
         if let Answer::Said { status, body } = auditor.world().ask(at, ask.clone()).await
             && status < 500
@@ -78,7 +81,7 @@ async fn answered(auditor: &Auditor, at: Address, ask: &Ask) -> Result<(u16, Val
     Err(("answers in the end", format!("{at} does not answer {ask}")))
 }
 
-async fn read(auditor: &Auditor, at: Address, path: String) -> Result<Value, Wrong> {
+pub(super) async fn read(auditor: &Auditor, at: Address, path: String) -> Result<Value, Wrong> {
     let (status, body) = answered(auditor, at, &Ask::get(path.clone())).await?;
     if status == 200 {
         Ok(body)
@@ -97,6 +100,7 @@ async fn comments(auditor: &Auditor, part: &str, exact: &mut Exact) -> Result<Li
         compare(at, &expected, &counts)?;
         let wanted = expected.keys().filter(|group| !group.starts_with("replies:"));
         tells(at, wanted, &counts)?;
+        threads::check(auditor, at, part, &listed.items).await?;
         exact.answers.push(counts);
         exact.counts.extend(expected);
         if let Some(first) = &first

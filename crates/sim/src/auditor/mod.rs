@@ -12,17 +12,19 @@
 //! | `statuses` | which answers are allowed |
 //! | `shown` | checks of every count and list that anybody is shown |
 //! | `durable` | an acknowledged write is on the disk |
-//! | `judge`, `aside` | the checks at the end; those of messages |
+//! | `judge` | the checks at the end; in rooms of their own: `threads`, `houses`, `aside` for messages, `rows` |
 
 mod aside;
 mod books;
 mod deed;
 mod durable;
+mod houses;
 mod judge;
 mod register;
 mod rows;
 mod shown;
 mod statuses;
+mod threads;
 
 pub use books::{Books, Element, Outcome, Variant};
 pub use deed::{Deed, Field, Tag, Thing};
@@ -176,6 +178,8 @@ impl Auditor {
         if self.world.failed() {
             return Exact::default();
         }
+        // The last one may be younger than all that was sent.
+        self.books().losses = self.world.losses();
         match judge::everything(self).await {
             Ok(exact) => exact,
             Err((check, detail)) => {

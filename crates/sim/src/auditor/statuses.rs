@@ -35,7 +35,7 @@ impl Books {
                 let names_key = body.get("field").and_then(Value::as_str) == Some("Idempotency-Key");
                 if names_key { Ok(()) } else { Err("409 names another field".to_owned()) }
             }
-            400 if self.answers_another(deed) => Ok(()),
+            400 if self.answers_another(deed) || self.names_another(deed) => Ok(()),
             _ => Err(format!("{status} is no answer to this")),
         }
     }
@@ -78,10 +78,13 @@ impl Books {
             Deed::Delete { tag, .. } => comment(tag),
             Deed::Set { field, .. } => match field {
                 Field::Visible(tag) | Field::Text(tag) => comment(tag),
-                Field::Vote { part: id, .. } | Field::Title(id) | Field::Name(id) => made(id),
+                Field::Vote { part: id, .. }
+                | Field::Title(id)
+                | Field::Paragraph { part: id, .. }
+                | Field::Name(id) => made(id),
                 Field::Shelf { .. } => true,
             },
-            Deed::End(part) => made(part),
+            Deed::Arrange(part) | Deed::End(part) => made(part),
             Deed::Make(Thing::User(_) | Thing::Story(_)) | Deed::Post { .. } => true,
             // A part is refused where its story is not known yet.
             Deed::Make(Thing::Part(_)) => false,
@@ -92,7 +95,11 @@ impl Books {
         match deed {
             Deed::Post { tag, .. } => self.elements.get(tag).is_some_and(|it| self.may_be_gone(&it.part)),
             Deed::Set { field: Field::Text(tag), .. } => self.may_be_deleted(*tag),
-            Deed::Set { field: Field::Vote { part, .. } | Field::Title(part), .. } => self.may_be_gone(part),
+            Deed::Set {
+                field: Field::Vote { part, .. } | Field::Title(part) | Field::Paragraph { part, .. },
+                ..
+            }
+            | Deed::Arrange(part) => self.may_be_gone(part),
             _ => false,
         }
     }
@@ -114,6 +121,16 @@ impl Books {
             });
             other && self.may_be(*post)
         })
+    }
+
+    /// What is arranged may be refused for the parts and paragraphs that it names beside: one may be gone, not be heard of
+    /// yet, or be forgotten since it was read.
+    fn names_another(&self, deed: &Deed) -> bool {
+        match deed {
+            Deed::Arrange(_) => true,
+            Deed::Set { field: Field::Paragraph { .. }, .. } => !self.losses.is_empty(),
+            _ => false,
+        }
     }
 
     /// A comment that answers another one may be refused for what it answers.
