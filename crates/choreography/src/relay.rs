@@ -76,6 +76,13 @@ impl Outgoing {
     }
 }
 
+/// Of marked rows, what can be sent, and why the first of those that cannot be read is not among it: they stay marked.
+#[derive(Default)]
+struct Readable {
+    outgoing: Vec<Outgoing>,
+    unreadable: Option<StoreError>,
+}
+
 /// A kind of row that is announced.
 trait Route: Send + Sync {
     fn topic(&self) -> &Topic;
@@ -84,7 +91,7 @@ trait Route: Send + Sync {
         &'a self,
         reader: &'a Reader,
         marks: Vec<Mark>,
-    ) -> BoxFuture<'a, Result<Vec<Outgoing>, StoreError>>;
+    ) -> BoxFuture<'a, Result<Readable, StoreError>>;
 }
 
 struct Announced<F, R> {
@@ -109,7 +116,7 @@ where
         &'a self,
         reader: &'a Reader,
         marks: Vec<Mark>,
-    ) -> BoxFuture<'a, Result<Vec<Outgoing>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Readable, StoreError>> {
         Box::pin(async move {
             let (mut keys, mut kept) = (Vec::new(), Vec::new());
             for mark in marks {
@@ -123,21 +130,45 @@ where
                     }
                 }
             }
-            let states = reader.get_many::<R>(&keys).await?;
-            let mut outgoing = Vec::new();
-            for ((mark, key), state) in kept.into_iter().zip(keys).zip(states) {
-                let (key, state) = (key.to_string(), state.unwrap_or_default());
+            let mut readable = Readable::default();
+            for ((mark, key), state) in kept.into_iter().zip(&keys).zip(states::<R>(reader, &keys).await?) {
+                let state = match state {
+                    Ok(state) => state.unwrap_or_default(),
+                    Err(error) => {
+                        readable.unreadable.get_or_insert(error);
+                        continue;
+                    }
+                };
+                let key = key.to_string();
                 let whole = Outgoing::new(mark.clone(), key.clone(), &state)?;
                 if whole.bytes <= bundle::MESSAGE_BYTES_MAX {
-                    outgoing.push(whole);
+                    readable.outgoing.push(whole);
                     continue;
                 }
                 for piece in F::pieces(state) {
-                    outgoing.push(Outgoing::new(mark.clone(), key.clone(), &piece)?);
+                    readable.outgoing.push(Outgoing::new(mark.clone(), key.clone(), &piece)?);
                 }
             }
-            Ok(outgoing)
+            Ok(readable)
         })
+    }
+}
+
+/// The states of rows in one round trip; one by one where any of them cannot be read, since it holds up no other.
+async fn states<R: Row>(
+    reader: &Reader,
+    keys: &[R::Key],
+) -> Result<Vec<Result<Option<R::State>, StoreError>>, StoreError> {
+    match reader.get_many::<R>(keys).await {
+        Ok(states) => Ok(states.into_iter().map(Ok).collect()),
+        Err(StoreError::Corrupt { .. }) => {
+            let mut states = Vec::with_capacity(keys.len());
+            for key in keys {
+                states.push(reader.get::<R>(key).await);
+            }
+            Ok(states)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -234,7 +265,7 @@ impl Relay {
         if marks.is_empty() {
             return Ok(());
         }
-        let outgoing = route.read(&self.store.reader()?, marks).await?;
+        let Readable { outgoing, unreadable } = route.read(&self.store.reader()?, marks).await?;
         let (mut sent, mut held, mut refusals, mut messages) =
             (BTreeMap::new(), BTreeSet::new(), Vec::new(), 0);
         let mut bundles = bundle::of(outgoing);
@@ -271,7 +302,7 @@ impl Relay {
             Some(source) => {
                 Err(RelayError::Publish { topic: route.topic().clone(), failed, messages, source })
             }
-            None => Ok(()),
+            None => unreadable.map_or(Ok(()), |error| Err(error.into())),
         }
     }
 

@@ -132,6 +132,32 @@ async fn a_row_that_changed_a_thousand_times_costs_one_message() {
     assert_eq!(relay.step().await.unwrap().messages, 0, "its mark is cleared");
 }
 
+#[tokio::test]
+async fn a_row_that_cannot_be_read_holds_up_no_other() {
+    let comments = store("comments", Memory::new(), 1);
+    let queue = MemoryQueue::new();
+    let receiver =
+        queue.subscribe(&subscription::<TallyFact>(), SubscriptionConfig::default()).await.unwrap();
+    for part in [1, 2, 3] {
+        count(&comments, part).await;
+    }
+    let key =
+        TallyKey { group: Group::Part(PartId::from_bytes([2; 16])), replica: comments.identity().replica };
+    let damaged = comments.write(move |view| {
+        view.set(store::key::of::<Tallies>(&key), b"rubbish".to_vec());
+        Ok::<_, Abort<Infallible>>(())
+    });
+    damaged.await.unwrap();
+    let relay = Relay::new(comments.clone(), queue.publisher()).announcing::<TallyFact, Tallies>().unwrap();
+    for _ in 0..2 {
+        let error = relay.step().await.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.starts_with("row tally at key 11") && source.contains("cannot be read"), "{source}");
+        assert_eq!(comments.outbox_depth(), (1, false), "the others are announced, and it stays marked");
+    }
+    assert_eq!(receiver.depth().await.unwrap().ready, 1, "both in one message, once");
+}
+
 /// The publisher of a broker that takes less than an envelope allows.
 #[derive(Debug)]
 struct Narrow {
