@@ -84,19 +84,18 @@ impl Browser {
     ///
     /// Where replicas were `lost` it is not held to what only it knows of: tallies that no replica tells any more, and, where
     /// replicas are restored in silence, what one of them forgot before anybody else had heard of it. Such a replica never
-    /// meets its own future, goes on in the same epoch, and this browser keeps what it saw: a limit of the promise, named
-    /// in the README.
+    /// meets its own future, goes on in the epoch that it remembers, and this browser keeps what it saw: a limit of the
+    /// promise, named in the README.
     pub fn agrees(mut self, exact: &Exact, lost: bool) -> Result<(), String> {
         // What nobody is told of in the end (the votes for a part that was taken down) stays as it was seen last.
         let mut told = Self::default();
         exact.answers.iter().try_for_each(|answer| self.join(answer).and_then(|()| told.join(answer)))?;
         for (group, known) in self.known.iter_mut().filter(|_| lost) {
             let Some(told) = told.known.get(group) else { continue };
-            known.retain(|replica, _| told.contains_key(replica));
-            for (replica, tally) in known.iter_mut().filter(|_| self.forgetful) {
-                if let Some(told) = told.get(replica).filter(|told| told.epoch == tally.epoch) {
-                    *tally = told.clone();
-                }
+            if self.forgetful {
+                known.clone_from(told);
+            } else {
+                known.retain(|replica, _| told.contains_key(replica));
             }
         }
         for group in self.known.keys().filter(|group| told.known.contains_key(*group)) {
