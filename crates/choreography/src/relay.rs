@@ -50,6 +50,13 @@ pub enum RelayError {
     },
 }
 
+impl RelayError {
+    /// True where another try finds the same: a row that cannot be read.
+    fn is_lasting(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Corrupt { .. }))
+    }
+}
+
 /// What one round did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Round {
@@ -211,10 +218,13 @@ impl Relay {
     }
 
     async fn round(&self) -> (Round, Option<RelayError>) {
-        let (mut round, mut failure) = (Round::default(), None);
+        let (mut round, mut failure) = (Round::default(), None::<RelayError>);
         for route in &self.routes {
-            if let Err(error) = self.announce(&**route, &mut round).await {
-                failure.get_or_insert(error);
+            if let Err(error) = self.announce(&**route, &mut round).await
+                && failure.as_ref().is_none_or(RelayError::is_lasting)
+            {
+                // What is to be tried again is not hidden by what stays as it is.
+                failure = Some(error);
             }
         }
         (round, failure)
@@ -224,10 +234,18 @@ impl Relay {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let mut committed = self.store.committed();
-        let mut pause = PAUSE_MIN;
+        let (mut pause, mut lasting) = (PAUSE_MIN, String::new());
         loop {
             committed.borrow_and_update();
-            let (round, failure) = self.round().await;
+            let (round, mut failure) = self.round().await;
+            // Nothing that is news waits for what cannot be read, and nobody is told of it at every commit.
+            if let Some(error) = failure.take_if(|error| error.is_lasting()) {
+                let told = Chain(&error).to_string();
+                if told != lasting {
+                    tracing::error!(error = %told, "a marked row is not announced, and stays marked");
+                    lasting = told;
+                }
+            }
             // What one topic refuses must not slow down what others take.
             if failure.is_none() || round.rows > 0 {
                 pause = PAUSE_MIN;
@@ -308,6 +326,9 @@ impl Relay {
 
     /// Clears what was sent and has not moved. Relaxed: a mark that comes back after a power cut is announced again.
     async fn clear(&self, route: &dyn Route, sent: Vec<Mark>) -> Result<(), StoreError> {
+        if sent.is_empty() {
+            return Ok(());
+        }
         let rows = u64::try_from(sent.len()).unwrap_or(u64::MAX);
         metrics::counter!("antiphon_announced_rows_total", "topic" => route.topic().to_string())
             .increment(rows);

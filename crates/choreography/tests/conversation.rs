@@ -132,7 +132,7 @@ async fn a_row_that_changed_a_thousand_times_costs_one_message() {
     assert_eq!(relay.step().await.unwrap().messages, 0, "its mark is cleared");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_row_that_cannot_be_read_holds_up_no_other() {
     let comments = store("comments", Memory::new(), 1);
     let queue = MemoryQueue::new();
@@ -156,6 +156,20 @@ async fn a_row_that_cannot_be_read_holds_up_no_other() {
         assert_eq!(comments.outbox_depth(), (1, false), "the others are announced, and it stays marked");
     }
     assert_eq!(receiver.depth().await.unwrap().ready, 1, "both in one message, once");
+    // News goes out as it comes, and not when the pause of a failing relay is over.
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(relay.run(async { drop(stopped.await) }));
+    for n in 2..12 {
+        let began = tokio::time::Instant::now();
+        count(&comments, 3).await;
+        while receiver.depth().await.unwrap().ready < n {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(began.elapsed() < Duration::from_millis(40), "{:?}", began.elapsed());
+        tokio::time::sleep(Duration::from_secs(30)).await;
+    }
+    stop.send(()).unwrap();
+    running.await.unwrap();
 }
 
 /// The publisher of a broker that takes less than an envelope allows.
