@@ -3,12 +3,12 @@
 use crate::PARTS_MOVED_BYTES_MAX;
 use crate::order::{check_bytes, place_new, unplaced};
 use crate::parts_order::PartsOrder;
-use crate::rows::{PartFactRow, PartsOrderRow};
+use crate::rows::{self, PartFactRow, PartsOrderRow};
 use crate::siblings::PartsOrderFact;
 use crate::write::{Written, gone, refuse};
 use api::Problem;
 use lattice::{Arrangement, Lattice as _};
-use messages::{Fact, PartId, StoryId, UserId};
+use messages::{Fact, PartId, PartPlace, StoryId, UserId};
 use store::{Abort, View, ViewError};
 
 /// Where a part is to stand.
@@ -34,6 +34,11 @@ pub(crate) fn take_out(view: &mut View<'_>, story: StoryId, part: PartId) -> Res
     join(view, story, delta)
 }
 
+/// Whether the story lists a part here. Others may know of one that this replica has lost, or that has not arrived.
+fn is_listed(view: &mut View<'_>, part: PartId, place: &PartPlace) -> Result<bool, ViewError> {
+    Ok(view.bytes(&rows::part(place.story, place.at, part))?.is_some())
+}
+
 /// Moves a part in its story. Repeating it changes nothing.
 pub(crate) fn move_part(view: &mut View<'_>, wanted: &Move) -> Written {
     let Move { part, by, behind, .. } = *wanted;
@@ -45,10 +50,15 @@ pub(crate) fn move_part(view: &mut View<'_>, wanted: &Move) -> Written {
     if fact.life.is_gone() {
         return refuse(gone());
     }
+    if !is_listed(view, part, place)? {
+        return refuse(Problem::not_found("part"));
+    }
     if let Some(behind) = behind {
         let other = view.get::<PartFactRow>(&behind)?.unwrap_or_default();
-        let there =
-            other.place.get().is_some_and(|other| other.story == place.story) && !other.life.is_gone();
+        let there = match other.place.get().filter(|other| other.story == place.story) {
+            Some(other) => is_listed(view, behind, other)?,
+            None => false,
+        };
         if behind == part || !there {
             let detail = "name another part of this story, as the story lists them now";
             return refuse(Problem::bad_request("behind", detail));

@@ -3,12 +3,35 @@
 use crate::world::{Answer, NOTHING, World, refusal, text};
 use antiphon_stories::PARTS_MOVED_BYTES_MAX;
 use antiphon_stories::parts_order::PartsOrder;
-use antiphon_stories::rows::PartsOrderRow;
-use lattice::{Hlc, Lane, ReplicaId, Stamp};
-use messages::{PartId, StoryId};
+use antiphon_stories::rows::{PartFactRow, PartsOrderRow};
+use lattice::{Hlc, Lane, Min, ReplicaId, Stamp};
+use messages::{PartId, PartPlace, PartState, StoryId, UserId};
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use store::Abort;
+
+/// The simulator's seed 231: its replica was restored, and only others know of the part.
+#[tokio::test]
+async fn a_part_that_only_others_know_has_no_place() {
+    let shelf = Shelf::of(World::new().await, 2).await;
+    let (lost, story) = (PartId::from_bytes([7; 16]), shelf.id());
+    let at = Stamp { hlc: Hlc::new(1, 0), replica: ReplicaId::from_u128(9), lane: Lane::default() };
+    let owner = UserId::from_bytes([1; 16]);
+    let known = PartState { place: Min::of(PartPlace { at, story, owner }), ..PartState::default() };
+    let hear = move |view: &mut store::View<'_>| {
+        view.join::<PartFactRow>(&lost, known.clone())?;
+        Ok::<_, Abort<Infallible>>(())
+    };
+    shelf.world.stories.store().write(hear).await.unwrap();
+    let place = |part: String, behind: Value| {
+        let (world, path) = (&shelf.world, format!("/v1/parts/{part}/place"));
+        async move { world.ask(1, "", "PUT", &path, json!({ "behind": behind })).await }
+    };
+    assert_eq!(place(lost.to_string(), NOTHING).await.0, 404);
+    let answer = place(shelf.parts[0].clone(), json!(lost.to_string())).await;
+    assert_eq!(refusal(&answer), (400, Some("behind")));
+    assert_eq!(shelf.order().await, None, "nothing was moved");
+}
 
 struct Shelf {
     world: World,
