@@ -143,8 +143,9 @@ async fn lose(world: &World, process: &Arc<Process>, fault: Fault, rng: &mut fas
         kill("its disk is set back");
         let Some(kept_until_ms) = disk.restore() else { return };
         world.core().note(fault);
-        world.declare(Loss { site, service, at_ms, kept_until_ms });
-        if fault == Fault::Restore {
+        let told = fault == Fault::Restore;
+        world.declare(Loss { site, service, at_ms, kept_until_ms, told });
+        if told {
             process.tell(service, Word::Restored);
         }
         if was == process.replica(service) {
@@ -155,7 +156,7 @@ async fn lose(world: &World, process: &Arc<Process>, fault: Fault, rng: &mut fas
         kill("its disk is lost");
         disk.lose();
         world.core().note(fault);
-        world.declare(Loss { site, service, at_ms, kept_until_ms: 0 });
+        world.declare(Loss { site, service, at_ms, kept_until_ms: 0, told: true });
     }
     // The heir is the one that takes its place, or a sibling. Nobody has to know who was lost: the status pages tell.
     let heirs: Vec<_> = world.processes().iter().filter(|heir| heir.runs(service)).cloned().collect();

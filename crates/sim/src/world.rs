@@ -54,6 +54,8 @@ pub struct Loss {
     pub at_ms: u64,
     /// What was synced after this may be gone, unless a sibling has it; 0 if everything may be.
     pub kept_until_ms: u64,
+    /// Whether the replica was told, or is gone: who is restored in silence goes on in its old name.
+    pub told: bool,
 }
 
 /// A request.

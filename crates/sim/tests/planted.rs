@@ -39,9 +39,9 @@ impl Net {
     fn catches(&self) {
         for seed in 1..=self.seeds_max {
             let plan = self.plan(seed);
-            let clean = run(&plan, &Company::default(), false).unwrap();
+            let clean = run(&plan, &Company::plain(), false).unwrap();
             assert_eq!(clean.failure, None, "seed {seed} without {}: {plan:?}", self.bug);
-            let caught = run(&plan.planting(self.bug), &Company::default(), false).unwrap();
+            let caught = run(&plan.planting(self.bug), &Company::plain(), false).unwrap();
             if let Some(failure) = caught.failure {
                 assert!(self.checks.contains(&failure.check), "{}: seed {seed}: {failure:?}", self.bug);
                 println!("| `{}` | {seed} | {} | {seed} of {} |", self.bug, failure.check, self.seeds_max);
@@ -127,7 +127,7 @@ fn mark_cleared_blindly() {
         needs: &[(Fault::DiskSlow, OFTEN)],
         sites: 1,
         digest_ms: None,
-        seeds_max: 40,
+        seeds_max: 10,
     }
     .catches();
 }
@@ -137,10 +137,10 @@ fn lease_never_extended() {
     Net {
         bug: Planted::LeaseNeverExtended,
         checks: &["leases"],
-        needs: &[(Fault::DiskSlow, OFTEN)],
+        needs: &[(Fault::DiskSlow, 6.0 * OFTEN)],
         sites: 1,
         digest_ms: None,
-        seeds_max: 40,
+        seeds_max: 20,
     }
     .catches();
 }
@@ -183,10 +183,10 @@ fn digest_without_deletions() {
     Net {
         bug: Planted::DigestWithoutDeletions,
         checks: &["shown is listed", "a browser ends exact"],
-        needs: &[(Fault::LoseAccepted, 0.5)],
+        needs: &[(Fault::LoseAccepted, 0.3)],
         sites: 1,
         digest_ms: Some(10_000),
-        seeds_max: 20,
+        seeds_max: 30,
     }
     .catches();
 }

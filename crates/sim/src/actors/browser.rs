@@ -1,6 +1,8 @@
 //! A reader's browser: it joins the tallies that it was shown, as `web/lattice.js` does, and shows their total.
 
 use crate::auditor::Exact;
+use crate::service::ServiceName;
+use crate::world::Loss;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -82,26 +84,32 @@ impl Browser {
 
     /// Whether, after it was given every answer of the end, it shows for everything it ever saw what is true.
     ///
-    /// Where replicas were `lost` it is not held to what only it knows of: tallies that no replica tells any more, and, where
-    /// replicas are restored in silence, what one of them forgot before anybody else had heard of it. Such a replica never
-    /// meets its own future, goes on in the epoch that it remembers, and this browser keeps what it saw: a limit of the
-    /// promise, named in the README.
-    pub fn agrees(mut self, exact: &Exact, lost: bool) -> Result<(), String> {
+    /// After `losses` of the service that counts, it is not held to what only it knows of: tallies, and epochs of tallies,
+    /// that no replica tells any more; and, where a replica was restored in silence, what that one forgot before anybody
+    /// else had heard of it. Such a replica never meets its own future, goes on in the epoch that it remembers, and this
+    /// browser keeps what it saw: a limit of the promise, named in the README.
+    pub fn agrees(mut self, exact: &Exact, losses: &[Loss]) -> Result<(), String> {
         // What nobody is told of in the end (the votes for a part that was taken down) stays as it was seen last.
         let mut told = Self::default();
         exact.answers.iter().try_for_each(|answer| self.join(answer).and_then(|()| told.join(answer)))?;
-        for (group, known) in self.known.iter_mut().filter(|_| lost) {
+        for (group, known) in &mut self.known {
             let Some(told) = told.known.get(group) else { continue };
-            if self.forgetful {
+            let counting = if is_votes(group) { ServiceName::Stories } else { ServiceName::Comments };
+            let lost: Vec<_> = losses.iter().filter(|loss| loss.service == counting).collect();
+            if lost.iter().any(|loss| !loss.told) {
                 known.clone_from(told);
-            } else {
+            } else if !lost.is_empty() {
                 known.retain(|replica, _| told.contains_key(replica));
+                for (replica, tally) in known {
+                    if let Some(told) = told.get(replica).filter(|told| told.epoch < tally.epoch) {
+                        tally.clone_from(told);
+                    }
+                }
             }
         }
         for group in self.known.keys().filter(|group| told.known.contains_key(*group)) {
-            let is_votes = group.starts_with("votes:");
             // Of a group in which nothing is left nobody counts anything.
-            let Some(expected) = exact.counts.get(group).copied().or((!is_votes).then_some(0)) else {
+            let Some(expected) = exact.counts.get(group).copied().or((!is_votes(group)).then_some(0)) else {
                 continue;
             };
             let shows = self.shows(group);
@@ -114,6 +122,10 @@ impl Browser {
         }
         Ok(())
     }
+}
+
+fn is_votes(group: &str) -> bool {
+    group.starts_with("votes:")
 }
 
 #[cfg(test)]
@@ -141,10 +153,34 @@ mod tests {
         }
         assert!(browser.join(&count(1, 4, 1)).is_err(), "one writer cannot have said both");
         let exact = |count, answers| Exact { counts: [("g".to_owned(), count)].into(), answers };
-        assert!(browser.clone().agrees(&exact(5, vec![count(1, 5, 0)]), false).is_ok());
-        assert!(browser.clone().agrees(&exact(4, vec![count(1, 4, 0)]), false).is_err());
-        assert!(browser.clone().agrees(&exact(4, Vec::new()), false).is_ok(), "nobody told it");
+        assert!(browser.clone().agrees(&exact(5, vec![count(1, 5, 0)]), &[]).is_ok());
+        assert!(browser.clone().agrees(&exact(4, vec![count(1, 4, 0)]), &[]).is_err());
+        assert!(browser.clone().agrees(&exact(4, Vec::new()), &[]).is_ok(), "nobody told it");
         let empty = Exact { counts: BTreeMap::new(), answers: vec![count(1, 4, 0)] };
-        assert!(browser.agrees(&empty, false).is_err(), "nothing is left in the group");
+        assert!(browser.agrees(&empty, &[]).is_err(), "nothing is left in the group");
+    }
+
+    #[test]
+    fn it_is_held_to_all_but_what_only_it_can_know() {
+        let loss = |service, told| [Loss { site: 0, service, at_ms: 9, kept_until_ms: 5, told }];
+        let saw = |generation, added| {
+            let mut browser = Browser::of(true);
+            browser.join(&count(generation, added, 0)).unwrap();
+            browser
+        };
+        let exact = || Exact { counts: [("g".to_owned(), 1)].into(), answers: vec![count(1, 1, 0)] };
+        for (generation, added, losses, is_exempt) in [
+            (1, 2, &[] as &[Loss], false),
+            (1, 2, &loss(ServiceName::Stories, false), false),
+            (1, 2, &loss(ServiceName::Comments, true), false),
+            (1, 2, &loss(ServiceName::Comments, false), true),
+            (2, 3, &[], false),
+            (2, 3, &loss(ServiceName::Stories, false), false),
+            (2, 3, &loss(ServiceName::Comments, true), true),
+        ] {
+            let agrees = saw(generation, added).agrees(&exact(), losses);
+            assert_eq!(agrees.is_ok(), is_exempt, "{generation} {losses:?}: {agrees:?}");
+        }
+        assert!(saw(0, 7).agrees(&exact(), &[]).is_ok(), "an older epoch is overruled");
     }
 }

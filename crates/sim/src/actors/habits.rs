@@ -76,6 +76,11 @@ impl Habits {
         Self { wishes: drawn(rng, &WISHES), host_wishes: drawn(rng, &HOST_WISHES) }
     }
 
+    /// A little of everything.
+    pub(crate) fn plain() -> Self {
+        Self { wishes: WISHES.to_vec(), host_wishes: HOST_WISHES.to_vec() }
+    }
+
     /// What somebody does next; who has no wishes reads.
     pub(crate) fn wish(&self, rng: &mut Rng) -> Wish {
         pick(rng, &self.wishes).unwrap_or(Wish::ReadPart)

@@ -8,8 +8,9 @@ use crate::service::ServiceName;
 use crate::world::Ask;
 use serde_json::{Value, json};
 
-/// The most parts of a host.
-const PARTS_MAX: u32 = 4;
+/// The most parts of a host that can be read, and the most that a host ever publishes.
+const PARTS_MAX: usize = 4;
+const PARTS_EVER_MAX: u32 = 12;
 /// Parts of hosts are numbered from here on, so that no two have one number.
 const PARTS_OF_HOST: u32 = 1_000;
 /// How often a story may be unknown where it was begun, once nothing goes wrong any more.
@@ -102,10 +103,17 @@ impl Person {
 
     async fn publish_next(&mut self, story: &str) {
         let me = self.number;
-        let own = self.board.links().parts.iter().filter(|part| part.host == me).count();
-        let own = u32::try_from(own).unwrap_or(PARTS_MAX);
-        if own < PARTS_MAX {
-            self.publish(story, own).await;
+        let own: Vec<_> = {
+            let links = self.board.links();
+            links.parts.iter().filter(|part| part.host == me).map(|part| part.id.clone()).collect()
+        };
+        let gone = {
+            let books = self.auditor.books();
+            own.iter().filter(|part| books.may_be_gone(part)).count()
+        };
+        let number = u32::try_from(own.len()).unwrap_or(PARTS_EVER_MAX);
+        if own.len() - gone < PARTS_MAX && number < PARTS_EVER_MAX {
+            self.publish(story, number).await;
         }
     }
 

@@ -50,11 +50,21 @@ const DEEDS_MAX: usize = 400;
 #[derive(Debug, Default)]
 pub struct Company {
     cast: Mutex<Option<Cast>>,
+    is_plain: bool,
+}
+
+impl Company {
+    /// One in which everybody does a little of everything, in every run: for whoever knows what a run has to see, and
+    /// wants it in few seeds.
+    pub fn plain() -> Self {
+        Self { is_plain: true, ..Self::default() }
+    }
 }
 
 impl Play for Company {
     fn enter(&self, world: &World) {
-        *lock(&self.cast) = Some(Cast::enter(world));
+        let habits = if self.is_plain { Habits::plain() } else { Habits::draw(&mut world.rng("habits")) };
+        *lock(&self.cast) = Some(Cast::enter(world, habits));
     }
 
     async fn verdict(&self, world: &World) {
@@ -75,9 +85,8 @@ struct Cast {
 
 impl Cast {
     /// Draws who plays, and lets them begin.
-    fn enter(world: &World) -> Self {
+    fn enter(world: &World, habits: Habits) -> Self {
         let auditor = Auditor::new(world.clone());
-        let habits = Habits::draw(&mut world.rng("habits"));
         let cast = Self { auditor, board: Arc::default(), habits: Arc::new(habits) };
         let mut rng = world.rng("cast");
         let stretch = (world.plan().duration_ms / HOUR_MS).clamp(1, STRETCH_MAX);
@@ -98,9 +107,9 @@ impl Cast {
             return;
         }
         let world = self.auditor.world();
-        let any_lost = !world.losses().is_empty();
+        let losses = world.losses();
         for (reader, browser) in self.board.browsers() {
-            if let Err(wrong) = browser.agrees(&exact, any_lost) {
+            if let Err(wrong) = browser.agrees(&exact, &losses) {
                 self.auditor.world().fail("a browser ends exact", format!("{reader}: {wrong}"));
                 return;
             }

@@ -148,7 +148,7 @@ impl Books {
             }
             Deed::Set { field, .. } => self.fields.entry(field.clone()).or_default().push(number),
             Deed::Make(thing) => self.things.entry(thing.clone()).or_default().creations.push(number),
-            Deed::Arrange(_) => {}
+            Deed::Move(_) | Deed::Reorder(_) => {}
             Deed::End(part) => {
                 if let Some(made) = self.by_id.get(part).cloned().and_then(|it| self.things.get_mut(&it)) {
                     made.ended.push(number);
@@ -205,7 +205,9 @@ impl Books {
         let attempts = match deed {
             Deed::Post { tag, .. } => &self.elements.get(tag)?.posts,
             Deed::Make(thing) => &self.things.get(thing)?.creations,
-            Deed::Delete { .. } | Deed::Set { .. } | Deed::Arrange(_) | Deed::End(_) => return None,
+            Deed::Delete { .. } | Deed::Set { .. } | Deed::Move(_) | Deed::Reorder(_) | Deed::End(_) => {
+                return None;
+            }
         };
         let before = attempts.iter().filter_map(|attempt| self.sent.get(*attempt));
         let mut before = before.filter(|sent| matches!(sent.outcome, Outcome::Done(_)));

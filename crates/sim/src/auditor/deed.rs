@@ -76,8 +76,10 @@ pub enum Deed {
     },
     /// Creates something.
     Make(Thing),
-    /// Moves a part in its story, or paragraphs in a part; by the part's id.
-    Arrange(String),
+    /// Moves a part in its story; by the part's id.
+    Move(String),
+    /// Moves a paragraph in a part; by the part's id.
+    Reorder(String),
     /// Takes a part down, by its id.
     End(String),
 }
@@ -115,7 +117,8 @@ impl fmt::Display for Deed {
             Self::Delete { tag, as_host: true } => write!(f, "delete #{tag} as host"),
             Self::Set { field, value } => write!(f, "set {field} to {value:?}"),
             Self::Make(thing) => write!(f, "make {thing}"),
-            Self::Arrange(part) => write!(f, "arrange {part}"),
+            Self::Move(part) => write!(f, "move {part}"),
+            Self::Reorder(part) => write!(f, "reorder {part}"),
             Self::End(part) => write!(f, "take down {part}"),
         }
     }

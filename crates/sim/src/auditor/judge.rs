@@ -302,13 +302,14 @@ async fn shown(auditor: &Auditor, part: &str, listed: &Listed, exact: &mut Exact
 /// Who is shown a part may vote for it: what others were told of it says that it is there, too. To take back a vote that was
 /// never cast changes nothing.
 async fn stays(auditor: &Auditor, at: Address, part: &str) -> Result<(), Wrong> {
-    let host = {
+    let somebody = {
         let books = auditor.books();
         let voted = |user: &String| Field::Vote { part: part.to_owned(), user: user.clone() };
-        books.hosts.get(part).filter(|host| !books.fields.contains_key(&voted(host))).cloned()
+        let mut users = books.secrets.keys();
+        users.find(|user| books.was_made(user) && !books.fields.contains_key(&voted(user))).cloned()
     };
-    let Some(host) = host else { return Ok(()) };
-    let token = token(auditor, at.site, &host).await?;
+    let Some(somebody) = somebody else { return Ok(()) };
+    let token = token(auditor, at.site, &somebody).await?;
     let ask = Ask::new("DELETE", format!("/v1/parts/{part}/vote")).bearer(token);
     let (status, body) = answered(auditor, at, &ask).await?;
     if status == 200 {

@@ -12,7 +12,9 @@
 //! | `statuses` | which answers are allowed |
 //! | `shown` | checks of every count and list that anybody is shown |
 //! | `durable` | an acknowledged write is on the disk |
-//! | `judge` | the checks at the end; in rooms of their own: `threads`, `houses`, `aside` for messages, `rows` |
+//! | `judge` | the checks at the end, and the order of those that follow |
+//! | `threads`, `houses` | the ways to list comments; stories and parts |
+//! | `aside`, `rows` | what became of messages; siblings row for row |
 
 mod aside;
 mod books;
@@ -212,6 +214,10 @@ mod tests {
         Auditor::new(World::new(core, broker, vec![process]))
     }
 
+    fn lost(at_ms: u64) -> Loss {
+        Loss { site: AT.site, service: AT.service, at_ms, kept_until_ms: 0, told: true }
+    }
+
     /// Posts, loses the disk or not, and only then hears that it was done.
     async fn posts(loses: bool) -> Option<&'static str> {
         let auditor = auditor();
@@ -221,7 +227,7 @@ mod tests {
         auditor.world.sleep(10).await;
         if loses {
             let at_ms = auditor.world.elapsed_ms();
-            auditor.world.declare(Loss { site: AT.site, service: AT.service, at_ms, kept_until_ms: 0 });
+            auditor.world.declare(lost(at_ms));
         }
         auditor.world.sleep(10).await;
         let body = json!({ "comment": { "id": "0".repeat(32) } });
@@ -247,7 +253,7 @@ mod tests {
         let asked_ms = auditor.world.elapsed_ms();
         auditor.world.sleep(10).await;
         let at_ms = auditor.world.elapsed_ms();
-        auditor.world.declare(Loss { site: AT.site, service: AT.service, at_ms, kept_until_ms: 0 });
+        auditor.world.declare(lost(at_ms));
         auditor.saw_counts(AT, asked_ms, &count(5));
         for added in [3, 4] {
             auditor.world.sleep(10).await;

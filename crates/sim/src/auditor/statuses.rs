@@ -84,7 +84,7 @@ impl Books {
                 | Field::Name(id) => made(id),
                 Field::Shelf { .. } => true,
             },
-            Deed::Arrange(part) | Deed::End(part) => made(part),
+            Deed::Move(part) | Deed::Reorder(part) | Deed::End(part) => made(part),
             Deed::Make(Thing::User(_) | Thing::Story(_)) | Deed::Post { .. } => true,
             // A part is refused where its story is not known yet.
             Deed::Make(Thing::Part(_)) => false,
@@ -99,7 +99,8 @@ impl Books {
                 field: Field::Vote { part, .. } | Field::Title(part) | Field::Paragraph { part, .. },
                 ..
             }
-            | Deed::Arrange(part) => self.may_be_gone(part),
+            | Deed::Move(part)
+            | Deed::Reorder(part) => self.may_be_gone(part),
             _ => false,
         }
     }
@@ -123,12 +124,12 @@ impl Books {
         })
     }
 
-    /// What is arranged may be refused for the parts and paragraphs that it names beside: one may be gone, not be heard of
-    /// yet, or be forgotten since it was read.
+    /// What is arranged may be refused for what it names beside: a part may be gone, or not be heard of yet; paragraphs,
+    /// which were read at the same replica, may only be forgotten since.
     fn names_another(&self, deed: &Deed) -> bool {
         match deed {
-            Deed::Arrange(_) => true,
-            Deed::Set { field: Field::Paragraph { .. }, .. } => !self.losses.is_empty(),
+            Deed::Move(_) => true,
+            Deed::Reorder(_) | Deed::Set { field: Field::Paragraph { .. }, .. } => !self.losses.is_empty(),
             _ => false,
         }
     }
