@@ -8,8 +8,8 @@ mod operations;
 
 use crate::common::history::Logged;
 use antiphon_lattice::{
-    Causal, CausalContext, DisableWinsFlag, DotFun, DotMap, DotSet, EnableWinsFlag, Increments, OrGraph,
-    OrMap, OrSet, RemoveWinsSet, ReplicaId, ResetCounter,
+    Causal, CausalContext, DisableWinsFlag, DotFun, DotMap, DotSet, EnableWinsFlag, Increments, Lattice as _,
+    OrGraph, OrMap, OrSet, RemoveWinsSet, ReplicaId, ResetCounter, Stamp,
 };
 use operations::*;
 use proptest::prelude::*;
@@ -98,33 +98,65 @@ fn or_set_model(log: &[Logged<Set>]) -> BTreeSet<u8> {
     (0..4).filter(|e| last_of(log, |op| *op == Set::Insert(*e), |op| op.touches(*e))).collect()
 }
 
-/// A clear removes what its writer has there, so it must be known what that is: the model of what the writer saw.
+/// A clear removes what its writer has there, so it must be known what that is: the model of what reached the writer.
 fn remove_wins_model(log: &[Logged<Set>]) -> BTreeSet<u8> {
-    let mut plain: Vec<BTreeMap<u8, bool>> = Vec::new(); // of each line: what it says of which elements
+    let mut plain = Vec::new();
     for line in log {
-        let said = match line.op {
-            Set::Insert(element) => [(element, true)].into(),
-            Set::Remove(element) => [(element, false)].into(),
-            Set::Clear => remove_wins_among(log, &plain, &line.saw).into_iter().map(|e| (e, false)).collect(),
+        let told = match line.op {
+            Set::Insert(element) => vec![(element, true)],
+            Set::Remove(element) => vec![(element, false)],
+            Set::Clear => has(&plain, &line.saw).into_iter().map(|element| (element, false)).collect(),
         };
-        plain.push(said);
+        let replaced = told.iter().flat_map(|(element, _)| last(&plain, &line.saw, *element));
+        let replaced = replaced.collect();
+        plain.push(Said { told: told.into_iter().collect(), replaced });
     }
-    remove_wins_among(log, &plain, &(0..log.len()).collect())
+    has(&plain, &(0..log.len()).collect())
 }
 
-fn remove_wins_among(
-    log: &[Logged<Set>],
-    said: &[BTreeMap<u8, bool>],
-    lines: &BTreeSet<usize>,
-) -> BTreeSet<u8> {
+/// What a line says: of which elements, and instead of which lines that its writer had.
+///
+/// Of a chain of lines that replace each other a reader may have the first and the last, and none between: for that reader
+/// both stand. So what a line replaced is what is asked here, and not all that had reached its writer.
+struct Said {
+    told: BTreeMap<u8, bool>,
+    replaced: BTreeSet<(u8, usize)>,
+}
+
+/// What the lines say of an element that no other of them replaced.
+fn last(said: &[Said], lines: &BTreeSet<usize>, element: u8) -> Vec<(u8, usize)> {
+    let speaks = |nth: &&usize| said[**nth].told.contains_key(&element);
+    let stands = |nth: &&usize| !lines.iter().any(|later| said[*later].replaced.contains(&(element, **nth)));
+    lines.iter().filter(speaks).filter(stands).map(|nth| (element, *nth)).collect()
+}
+
+fn has(said: &[Said], lines: &BTreeSet<usize>) -> BTreeSet<u8> {
     let is_in = |element: &u8| {
-        let of = |nth: &usize| said[*nth].get(element).copied();
-        let seen =
-            |nth: &usize| lines.iter().any(|later| of(later).is_some() && log[*later].saw.contains(nth));
-        let last: Vec<bool> = lines.iter().filter(|nth| !seen(nth)).filter_map(of).collect();
-        !last.is_empty() && last.iter().all(|added| *added)
+        let last = last(said, lines, *element);
+        !last.is_empty() && last.iter().all(|(element, nth)| said[*nth].told[element])
     };
     (0..4).filter(is_in).collect()
+}
+
+/// The first and the last of three lines reach a writer, who clears: for that one the removal stands beside the addition,
+/// so the element is not there, and not cleared.
+#[test]
+fn a_clear_removes_what_its_writer_has_and_not_what_others_had() {
+    let (a, b) = (ReplicaId::from_u128(1), ReplicaId::from_u128(2));
+    let (mut here, mut there) = (RemoveWinsSet::default(), RemoveWinsSet::default());
+    let mut log: Vec<Logged<Set>> = Vec::new();
+    for (op, arrives) in [(Set::Remove(0), true), (Set::Remove(0), false), (Set::Insert(0), true)] {
+        let delta = on_remove_wins(&mut here, op, a);
+        if arrives {
+            there.join(delta);
+        }
+        log.push(Logged { op, by: a, stamp: Stamp::default(), saw: (0..log.len()).collect() });
+    }
+    assert!(here.contains(&0) && !there.contains(&0));
+    here.join(on_remove_wins(&mut there, Set::Clear, b));
+    log.push(Logged { op: Set::Clear, by: b, stamp: Stamp::default(), saw: [0, 2].into() });
+    assert!(here.contains(&0));
+    assert_eq!(remove_wins_model(&log), [0].into());
 }
 
 fn counter_model(log: &[Logged<Option<i64>>]) -> i64 {
