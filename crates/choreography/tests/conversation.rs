@@ -166,6 +166,7 @@ async fn a_row_that_cannot_be_read_holds_up_no_other() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert!(began.elapsed() < Duration::from_millis(40), "{:?}", began.elapsed());
+        // Virtual time, in which nothing is said: a relay that took the row for a failure would now pause at its longest.
         tokio::time::sleep(Duration::from_secs(30)).await;
     }
     stop.send(()).unwrap();

@@ -285,6 +285,11 @@ impl Books {
         })
     }
 
+    /// The ids of what was made of a kind, as far as somebody was told.
+    pub(crate) fn ids_of(&self, is_wanted: fn(&Thing) -> bool) -> BTreeSet<String> {
+        self.by_id.iter().filter(|(_, thing)| is_wanted(thing)).map(|(id, _)| id.clone()).collect()
+    }
+
     /// Whether something was made, as a replica acknowledged that still has it; by its id.
     pub(crate) fn was_made(&self, id: &str) -> bool {
         let made = self.by_id.get(id).and_then(|thing| self.things.get(thing));

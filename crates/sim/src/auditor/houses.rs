@@ -23,7 +23,7 @@ pub(super) async fn check(auditor: &Auditor) -> Result<(), Wrong> {
     for at in sites(auditor, ServiceName::Stories) {
         let stories = stories(auditor, at).await?;
         listed(auditor, at, stories.keys()).await?;
-        let mut wanted = made(auditor, |thing| matches!(thing, Thing::Part(_)));
+        let mut wanted = auditor.books().ids_of(|thing| matches!(thing, Thing::Part(_)));
         // One that nobody was told of may be there, too.
         wanted.extend(stories.values().flat_map(ids));
         let parts = shown(auditor, at, "parts", &wanted).await?;
@@ -49,15 +49,9 @@ pub(super) async fn check(auditor: &Auditor) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// What was made and somebody was told of, by its id.
-fn made(auditor: &Auditor, is_wanted: fn(&Thing) -> bool) -> BTreeSet<String> {
-    let books = auditor.books();
-    books.by_id.iter().filter(|(_, thing)| is_wanted(thing)).map(|(id, _)| id.clone()).collect()
-}
-
 /// The stories of a replica: none that was acknowledged is missing.
 async fn stories(auditor: &Auditor, at: Address) -> Result<Shown, Wrong> {
-    let wanted = made(auditor, |thing| matches!(thing, Thing::Story(_)));
+    let wanted = auditor.books().ids_of(|thing| matches!(thing, Thing::Story(_)));
     let stories = shown(auditor, at, "stories", &wanted).await?;
     match wanted.iter().find(|id| !stories.contains_key(*id) && auditor.books().was_made(id)) {
         Some(missing) => Err(("stories are listed", format!("{at}: {missing} is not shown"))),

@@ -42,15 +42,7 @@ struct Listed {
 pub(super) async fn everything(auditor: &Auditor) -> Result<Exact, Wrong> {
     let mut exact = Exact::default();
     aside::queues(auditor).await?;
-    let parts: Vec<String> = {
-        let books = auditor.books();
-        books
-            .by_id
-            .iter()
-            .filter(|(_, thing)| matches!(thing, Thing::Part(_)))
-            .map(|(id, _)| id.clone())
-            .collect()
-    };
+    let parts = auditor.books().ids_of(|thing| matches!(thing, Thing::Part(_)));
     for part in &parts {
         let listed = comments(auditor, part, &mut exact).await?;
         each(auditor, part, &listed, &mut exact).await?;
@@ -371,15 +363,7 @@ async fn token(auditor: &Auditor, site: usize, user: &str) -> Result<String, Wro
 
 /// Names are the last ones given, the same at every replica of every service; shelves hold what was put there.
 async fn people(auditor: &Auditor) -> Result<(), Wrong> {
-    let users: Vec<String> = {
-        let books = auditor.books();
-        books
-            .by_id
-            .iter()
-            .filter(|(_, thing)| matches!(thing, Thing::User(_)))
-            .map(|(id, _)| id.clone())
-            .collect()
-    };
+    let users = auditor.books().ids_of(|thing| matches!(thing, Thing::User(_)));
     let mut names = BTreeMap::new();
     for user in &users {
         for at in sites(auditor, ServiceName::Users) {
