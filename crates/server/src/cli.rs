@@ -113,9 +113,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "ANTIPHON_LOG", value_name = "FILTER", default_value = "info")]
     pub(crate) log: String,
     /// Compare what the services announce with what the others have every so many seconds, faster while somebody lacks
-    /// something; 0 never does, and then a broker that loses messages loses counts.
-    #[arg(long, env = "ANTIPHON_ANTI_ENTROPY", value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=86_400))]
-    pub(crate) anti_entropy: u32,
+    /// something; 0 never does, and then a broker that loses messages loses counts [default: 10, or 1 where --queue is
+    /// core NATS, which loses them as a matter of course].
+    #[arg(long, env = "ANTIPHON_ANTI_ENTROPY", value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub(crate) anti_entropy: Option<u32>,
     /// Refuse writes while fewer bytes than this are free on the disk.
     #[arg(long, env = "ANTIPHON_DISK_FREE_MIN", value_name = "BYTES", default_value_t = 256 << 20)]
     pub(crate) disk_free_min: u64,
@@ -130,9 +131,43 @@ pub(crate) struct ServeArgs {
     pub(crate) plain_counter: bool,
 }
 
+/// How often services tell what they have, in seconds, where nobody says.
+const ANTI_ENTROPY_S: u32 = 10;
+/// The same over a queue that loses messages: there it is what makes counts exact, and digests are lost too.
+pub(crate) const ANTI_ENTROPY_LOSSY_S: u32 = 1;
+
 impl ServeArgs {
+    /// How often the services tell what they have, in seconds; 0 for never.
+    pub(crate) fn anti_entropy_s(&self) -> u32 {
+        let loses = self.queue.as_ref().is_some_and(GivenUrl::loses);
+        self.anti_entropy.unwrap_or(if loses { ANTI_ENTROPY_LOSSY_S } else { ANTI_ENTROPY_S })
+    }
+
     /// Whether this process runs a service.
     pub(crate) fn runs(&self, service: ServiceName) -> bool {
         self.service.is_none_or(|only| only == service)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_loses_messages_is_compared_more_often() {
+        for (words, seconds) in [
+            ("antiphon serve", 10),
+            ("antiphon serve --queue nats://h", 10),
+            ("antiphon serve --queue nats-core://h", 1),
+            ("antiphon serve --queue nats-core+tls://h", 1),
+            ("antiphon serve --queue nats-core://h --anti-entropy 0", 0),
+            ("antiphon serve --anti-entropy 3", 3),
+        ] {
+            let Ok(Cli { command: Some(Command::Serve(args)), .. }) = Cli::try_parse_from(words.split(' '))
+            else {
+                panic!("{words}");
+            };
+            assert_eq!(args.anti_entropy_s(), seconds, "{words}");
+        }
     }
 }

@@ -21,6 +21,11 @@ impl GivenUrl {
         self.read.as_ref().map_err(Clone::clone)
     }
 
+    /// Whether this broker keeps nothing, so that what nobody hears is lost: core NATS.
+    pub(crate) fn loses(&self) -> bool {
+        self.read.as_ref().is_ok_and(|url| url.scheme().starts_with("nats-core"))
+    }
+
     /// The text itself, password and all: for the environment of a process of our own, and nothing else.
     pub(crate) fn secret_text(&self) -> &str {
         &self.text

@@ -152,13 +152,13 @@ fn check_queue(args: &ServeArgs) -> Result<(), ServeError> {
     if url.scheme() == "memory" {
         tracing::warn!("memory: forgets what is on its way when this process ends: counts may stay behind");
     }
-    if url.scheme().starts_with("nats-core") && args.anti_entropy == 0 {
+    if given.loses() && args.anti_entropy_s() == 0 {
         tracing::warn!(
             queue = %url,
             "this broker loses messages, and --anti-entropy 0 never finds out what: counts will stay behind"
         );
     }
-    if args.sites.has_siblings() && args.anti_entropy == 0 {
+    if args.sites.has_siblings() && args.anti_entropy_s() == 0 {
         tracing::warn!(
             "--anti-entropy 0: what was written before this site had siblings is never told to them, nor what a queue loses"
         );

@@ -285,8 +285,9 @@ impl Wiring {
             }
             let relay = service.relay(Arc::clone(&publisher))?;
             relays.spawn(relay.run(called(stop.clone())));
-            if self.args.anti_entropy > 0 {
-                let pace = Pace::every(Duration::from_secs(u64::from(self.args.anti_entropy)));
+            let every_s = self.args.anti_entropy_s();
+            if every_s > 0 {
+                let pace = Pace::every(Duration::from_secs(u64::from(every_s)));
                 relays.spawn(anti_entropy.run(pace, called(stop.clone())));
             }
         }

@@ -237,10 +237,6 @@ async fn core_nats_that_loses_half_of_all_messages_is_exact() {
             "--kill",
             "--queue",
             &url,
-            // Once, beside the other brokers, nothing healed within the two minutes of the default. Why was not found out.
-            // Where a want is lost the next digest comes ten seconds later, which may be all; a stall is not ruled out.
-            "--patience",
-            "480",
         ]);
         run(&mut command)
     };

@@ -103,6 +103,6 @@ mod tests {
         let served = args.platform(Path::new("folder")).unwrap();
         assert!(served.empty && served.queue.is_none() && served.service.is_none());
         assert_eq!((served.data.as_path(), served.disk_free_min), (Path::new("folder"), 5));
-        assert_eq!(served.anti_entropy, DIGESTS_EVERY_S);
+        assert_eq!(served.anti_entropy_s(), DIGESTS_EVERY_S);
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct ReplayArgs {
     /// Let the queue lose this share of all messages for ever, digests and wants included: 0.5 is every other one
     ///
     /// Then no queue that is empty proves anything: after the last post it waits until every count is exact, and tells
-    /// how long anti-entropy took. So it does too where `--queue` is core NATS.
+    /// how long anti-entropy took. So it does too where `--queue` is core NATS. The server compares every second then.
     #[arg(long, value_name = "SHARE", conflicts_with = "url", value_parser = share)]
     pub(super) lossy: Option<f64>,
 
@@ -115,8 +115,7 @@ impl ReplayArgs {
 
     /// Whether messages are lost for ever, so that only anti-entropy makes counts exact.
     pub(super) fn loses(&self) -> bool {
-        let url = self.queue.as_ref().and_then(|given| given.url().ok());
-        self.lossy.is_some() || url.is_some_and(|url| url.scheme().starts_with("nats-core"))
+        self.lossy.is_some() || self.queue.as_ref().is_some_and(GivenUrl::loses)
     }
 
     /// The name of the file, without its folder.

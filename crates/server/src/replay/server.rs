@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use crate::cli::ANTI_ENTROPY_LOSSY_S;
 use crate::given::GivenUrl;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
@@ -68,6 +69,7 @@ impl Server {
         }
         if let Some(share) = drop {
             arguments.extend(["--fault-drop".into(), share.to_string().into()]);
+            arguments.extend(["--anti-entropy".into(), ANTI_ENTROPY_LOSSY_S.to_string().into()]);
         }
         let queue = match queue {
             None => None,
