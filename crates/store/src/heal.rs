@@ -146,8 +146,8 @@ pub enum AdoptRefused {
     Exhausted,
 }
 
-/// Makes a store the heir of `old`, which is lost for good, and of those that `old` was the heir of. Their elements are
-/// counted again from the rows that are here, by the steps of a [`Healer`].
+/// Makes a store the heir of `old`, which is lost for good, and of those that `old` was the heir of, and they of others.
+/// Their elements are counted again from the rows that are here, by the steps of a [`Healer`].
 ///
 /// Of two heirs at once the one with the greater id stays it, and the other gives up when it hears of it.
 pub async fn adopt(store: &Store, old: ReplicaId) -> Result<Adopted, WriteError<AdoptRefused>> {
@@ -165,9 +165,7 @@ fn adopt_in(view: &mut View<'_>, old: ReplicaId) -> Result<Adopted, Abort<AdoptR
     if let Some(epoch) = view.owned().epoch_of(old) {
         return refuse(AdoptRefused::Ours(epoch));
     }
-    let inherited = view.owners()?.into_iter().filter(|(_, owner)| owner.epoch.owner == old);
-    let mut lost: BTreeSet<_> = inherited.map(|(replica, _)| replica).collect();
-    lost.retain(|replica| view.owned().epoch_of(*replica).is_none());
+    let mut lost = bereft(view, BTreeSet::from([old]))?;
     lost.insert(old);
     if view.owned().iter().count() + lost.len() > OWNED_TALLIES_MAX {
         return refuse(AdoptRefused::TooMany);
@@ -234,35 +232,48 @@ fn heal(view: &mut View<'_>, fresh: ReplicaId) -> Result<Adopted, ViewError> {
             }
         }
     }
-    inherit(view, &alarm.inherited, &mut healed)?;
+    inherit(view, &mut healed)?;
     healed.lost_data = lost || alarm.ahead.iter().any(|owner| healed.adopted.contains_key(owner));
     Recount::add(view, healed.adopted.keys().copied())?;
     Ok(healed)
 }
 
 /// Adopts what the replicas had adopted whose heir this one is.
-fn inherit(
-    view: &mut View<'_>,
-    inherited: &BTreeSet<ReplicaId>,
-    healed: &mut Adopted,
-) -> Result<(), ViewError> {
-    let writers = view.owners()?;
-    for replica in inherited {
-        let writer = writers.get(replica).map(|owner| owner.epoch.owner);
-        let is_ours = view.owned().epoch_of(*replica).is_some();
-        if is_ours || writer.is_none_or(|writer| view.owned().epoch_of(writer).is_none()) {
-            continue;
-        }
-        let generation = view.next_generation(*replica)?;
+fn inherit(view: &mut View<'_>, healed: &mut Adopted) -> Result<(), ViewError> {
+    for replica in bereft(view, BTreeSet::new())? {
+        let generation = view.next_generation(replica)?;
         let has_room = view.owned().iter().count() < OWNED_TALLIES_MAX;
         if let Some(generation) = generation.filter(|_| has_room) {
-            view.adopt(*replica, generation)?;
-            healed.adopted.insert(*replica, Epoch { generation, owner: view.replica() });
+            view.adopt(replica, generation)?;
+            healed.adopted.insert(replica, Epoch { generation, owner: view.replica() });
         } else {
             tracing::error!(%replica, "its tallies are written by nobody, and cannot be adopted");
         }
     }
     Ok(())
+}
+
+/// Whose tallies nobody writes once the `lost` are lost: their writer is one of these, or one whose heir this replica is, or
+/// one of whom the same is true. What an heir did not live to hear of, or to tell, nobody else finds: such tallies are equal
+/// everywhere.
+fn bereft(view: &mut View<'_>, lost: BTreeSet<ReplicaId>) -> Result<BTreeSet<ReplicaId>, ViewError> {
+    let (mut writers, mut gone, mut bereft) = (view.owners()?, lost, BTreeSet::new());
+    let is_ours = |id| view.owned().epoch_of(id).is_some();
+    writers.retain(|replica, _| !is_ours(*replica));
+    loop {
+        let found: Vec<_> = (writers.iter())
+            .filter(|(_, owner)| gone.contains(&owner.epoch.owner) || is_ours(owner.epoch.owner))
+            .map(|(replica, _)| *replica)
+            .collect();
+        if found.is_empty() {
+            return Ok(bereft);
+        }
+        for replica in found {
+            writers.remove(&replica);
+            gone.insert(replica);
+            bereft.insert(replica);
+        }
+    }
 }
 
 fn to_hex(bytes: &[u8]) -> String {

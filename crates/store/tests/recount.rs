@@ -179,3 +179,54 @@ async fn a_comparison_finds_what_differs_and_changes_nothing() {
     assert_eq!(tallies(&store).await.len(), before.len());
     store.close().await;
 }
+
+async fn hear(store: &Store, group: u64, owner: ReplicaId, told: Tally) {
+    let heard = store.write(move |view| {
+        hear_tally::<Elements>(view, &group, owner, told)?;
+        Ok::<_, Abort<Infallible>>(())
+    });
+    heard.await.unwrap();
+}
+
+fn of(generation: u32, owner: ReplicaId, added: u64) -> Tally {
+    Tally { epoch: Epoch { generation, owner }, added, removed: 0 }
+}
+
+/// An heir that was lost had an heir that was lost before it heard of all that the first one had adopted. Nobody tells the
+/// third of it any more: everywhere those tallies are the same.
+#[tokio::test]
+async fn an_heir_takes_over_the_whole_chain() {
+    const FIRST_HEIR: ReplicaId = ReplicaId::from_u128(0x20);
+    const SECOND_HEIR: ReplicaId = ReplicaId::from_u128(0x30);
+    for first_of_chain in [LOST, FIRST_HEIR, SECOND_HEIR] {
+        let disk = Memory::new();
+        let store = bereaved(&disk).await;
+        hear(&store, 1, LOST, of(1, FIRST_HEIR, 1)).await;
+        hear(&store, 2, FIRST_HEIR, of(1, SECOND_HEIR, 4)).await;
+        adopt(&store, first_of_chain).await.unwrap();
+        heal(&store).await.unwrap();
+        let owned = store.identity().owned.clone();
+        let taken = [LOST, FIRST_HEIR, SECOND_HEIR].map(|replica| owned.epoch_of(replica).is_some());
+        let expected = match first_of_chain {
+            SECOND_HEIR => [true, true, true],
+            FIRST_HEIR => [true, true, false],
+            _ => [true, false, false],
+        };
+        assert_eq!(taken, expected, "{first_of_chain}");
+    }
+}
+
+/// It had heard what its own lost self had adopted in turn, and of the end of that chain nobody says anything new.
+#[tokio::test]
+async fn a_restored_heir_takes_over_the_whole_chain() {
+    const OTHER: ReplicaId = ReplicaId::from_u128(0x20);
+    let disk = Memory::new();
+    let store = bereaved(&disk).await;
+    let me = store.identity().replica;
+    // Of the days that it has forgotten: it was the heir of `OTHER`, which had been the heir of `LOST`.
+    hear(&store, 1, LOST, of(1, OTHER, 1)).await;
+    hear(&store, 2, OTHER, of(1, me, 4)).await;
+    heal(&store).await.unwrap();
+    let owned = store.identity().owned.clone();
+    assert!(owned.epoch_of(OTHER).is_some() && owned.epoch_of(LOST).is_some(), "{owned:?}");
+}

@@ -360,7 +360,8 @@ impl World {
         self.state() != before
     }
 
-    /// Wants: what Stories and the siblings hold is told to the replicas, which is how one of them meets its own future.
+    /// Wants: what Stories and the siblings hold is told to the replicas, which is how one of them meets its own future. Of
+    /// what is equal anti-entropy says nothing.
     fn compare_with_subscribers(&mut self) -> bool {
         let before = self.state();
         let mut held: Vec<_> = self.stories.0.iter().map(|(key, tally)| (*key, *tally)).collect();
@@ -372,7 +373,9 @@ impl World {
                 if self.plant == Plant::HeirsForgetWhatStoriesKnows && !self.knows(one, key) {
                     continue;
                 }
-                self.replicas[one].hear(News::Tally(key, tally));
+                if !self.replicas[one].tallies().contains(&(key, tally)) {
+                    self.replicas[one].hear(News::Tally(key, tally));
+                }
             }
         }
         self.state() != before
