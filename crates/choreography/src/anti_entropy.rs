@@ -34,4 +34,4 @@ pub use pace::{BUSY_MAX, Pace};
 pub use wire::{DIGEST_TYPE, WANT_TYPE, is_wants_topic, wants_topic};
 
 pub(crate) use listener::{ListenError, Listener};
-pub(crate) use wire::{DIGEST_TYPES, sender};
+pub(crate) use wire::{DIGEST_TYPES, refuse, sender};

@@ -120,13 +120,12 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
         self.lag.clone()
     }
 
-    fn decode(&self, message: &Message) -> Result<Envelope, String> {
-        let envelope = Envelope::decode(&message.body).map_err(|error| error.to_string())?;
-        if envelope.event_type != F::TYPE && !envelope.event_type.starts_with(DIGEST_TYPES) {
+    /// Whether an envelope bears facts, of our deployment.
+    fn check(&self, envelope: &Envelope) -> Result<(), String> {
+        if envelope.event_type != F::TYPE {
             return Err(format!("type {:?} is not {:?}", envelope.event_type, F::TYPE));
         }
-        check_deployment(&envelope, &self.store)?;
-        Ok(envelope)
+        check_deployment(envelope, &self.store)
     }
 
     /// Reads facts. Those that are not understood, or not believed, are told apart.
@@ -158,20 +157,22 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
     }
 
     /// What a publisher has is compared with what is here. A digest of a newer version is passed over: it will come again,
-    /// and what it would tell is found out after an upgrade.
-    async fn compare(&self, envelope: &Envelope) -> Result<(), HandlerError> {
+    /// and what it would tell is found out after an upgrade. No digest is tried again, or kept: where a row cannot be read
+    /// every digest would come back for ever, before all facts.
+    async fn compare(&self, envelope: &Envelope) {
         let Some(listener) = self.listener.as_ref().filter(|_| envelope.event_type == DIGEST_TYPE) else {
-            return Ok(());
+            return;
         };
+        if let Err(reason) = check_deployment(envelope, &self.store) {
+            return anti_entropy::refuse(F::TOPIC, "digest", &reason);
+        }
         match listener.hear(envelope).await {
-            Ok(()) => Ok(()),
-            // Not tried again: where a row cannot be read every digest would come back for ever, before all facts.
+            Ok(()) => {}
             Err(ListenError::Store(error)) => {
                 let error = Chain(&error);
                 tracing::warn!(topic = F::TOPIC, %error, "a digest could not be compared; the next one will be");
-                Ok(())
             }
-            Err(other) => Err(HandlerError::poison(other.to_string())),
+            Err(other) => anti_entropy::refuse(F::TOPIC, "digest", &other),
         }
     }
 
@@ -199,10 +200,13 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Merge<F, R> {
 
 impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Handler for Merge<F, R> {
     async fn handle(&self, message: &Message, _context: &Context) -> Result<(), HandlerError> {
-        let envelope = self.decode(message).map_err(HandlerError::poison)?;
-        if envelope.event_type != F::TYPE {
-            return self.compare(&envelope).await;
+        let envelope =
+            Envelope::decode(&message.body).map_err(|error| HandlerError::poison(error.to_string()))?;
+        if envelope.event_type.starts_with(DIGEST_TYPES) {
+            self.compare(&envelope).await;
+            return Ok(());
         }
+        self.check(&envelope).map_err(HandlerError::poison)?;
         let (group, refused) = self.read(&envelope).map_err(HandlerError::poison)?;
         let group = Arc::new(group);
         let grown = self.join(Arc::clone(&group)).await?;

@@ -197,6 +197,9 @@ struct Answers {
     route: Arc<dyn Route>,
 }
 
+/// Who asks, and what about.
+type Asked = ([u8; 16], Vec<Item>);
+
 /// What a want comes to.
 #[derive(Default)]
 struct Plan {
@@ -206,14 +209,14 @@ struct Plan {
 }
 
 impl Answers {
-    fn read(&self, message: &Message) -> Result<Option<(Envelope, Want)>, String> {
-        let envelope = Envelope::decode(&message.body).map_err(|error| error.to_string())?;
-        crate::merge::check_deployment(&envelope, &self.shared.store)?;
-        if envelope.event_type != wire::WANT_TYPE {
-            return Ok(None);
-        }
-        let want = wire::read_want(&envelope, self.route.fact()).map_err(|error| error.to_string())?;
-        Ok(want.map(|want| (envelope, want)))
+    /// Who wants what, where it is us who are asked.
+    fn read(&self, envelope: &Envelope) -> Result<Option<Asked>, String> {
+        crate::merge::check_deployment(envelope, &self.shared.store)?;
+        let want = wire::read_want(envelope, self.route.fact()).map_err(|error| error.to_string())?;
+        let subscriber = wire::sender(envelope).map(bytes_of).ok_or("it names no replica as its source")?;
+        let own = bytes_of(self.shared.store.identity().replica);
+        let is_for_us = |want: &Want| want.publisher == own && subscriber != own;
+        Ok(want.filter(is_for_us).map(|want| (subscriber, want.items)))
     }
 
     /// What to do about each item; what there is no room for until the next step is passed over, and asked again.
@@ -281,17 +284,22 @@ impl Answers {
 
 impl Handler for Answers {
     async fn handle(&self, message: &Message, _context: &Context) -> Result<(), HandlerError> {
-        let Some((envelope, want)) = self.read(message).map_err(HandlerError::poison)? else { return Ok(()) };
-        let own = bytes_of(self.shared.store.identity().replica);
-        let Some(subscriber) = wire::sender(&envelope).map(bytes_of) else {
-            return Err(HandlerError::poison("a want names no replica as its source"));
-        };
-        if want.publisher == own && subscriber != own {
-            // Not tried again: it is asked again, and where a row cannot be read every want would come back for ever.
-            if let Err(error) = self.answer(subscriber, want.items).await {
-                let (topic, error) = (self.route.topic(), Chain(&error));
-                tracing::warn!(%topic, %error, "a want could not be answered; it will be asked again");
+        let envelope =
+            Envelope::decode(&message.body).map_err(|error| HandlerError::poison(error.to_string()))?;
+        if envelope.event_type != wire::WANT_TYPE {
+            return Ok(());
+        }
+        let topic = self.route.topic();
+        match self.read(&envelope) {
+            Ok(Some((subscriber, items))) => {
+                // Not tried again: it is asked again, and where a row cannot be read every want would come back for ever.
+                if let Err(error) = self.answer(subscriber, items).await {
+                    let error = Chain(&error);
+                    tracing::warn!(%topic, %error, "a want could not be answered; it will be asked again");
+                }
             }
+            Ok(None) => {}
+            Err(reason) => wire::refuse(topic.as_str(), "want", &reason),
         }
         Ok(())
     }

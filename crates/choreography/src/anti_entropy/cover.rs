@@ -7,6 +7,7 @@ use crate::merge::Believe;
 use lattice::Lattice;
 use messages::Fact;
 use queue::{BoxFuture, NameError, Publisher, Topic};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt;
@@ -138,6 +139,13 @@ fn key_of<K: KeyPart>(mut bytes: &[u8]) -> Option<K> {
     bytes.is_empty().then_some(key)
 }
 
+/// A state from JSON that can also be announced: an envelope nests it two levels deeper, and JSON is read to a bounded depth.
+fn state_of<S: DeserializeOwned>(json: &[u8]) -> Option<S> {
+    let announced = [b"[[", json, b"]]"].concat();
+    serde_json::from_slice::<serde_json::Value>(&announced).ok()?;
+    serde_json::from_slice(json).ok()
+}
+
 impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Covered<F, R> {
     /// For each of what a subscriber has: its rows and ours side by side. What cannot be read is not there.
     fn side_by_side(&self, values: &[Values]) -> Result<Vec<Rows<F>>, StoreError> {
@@ -146,7 +154,7 @@ impl<F: Fact, R: Row<Key = F::Key, State = F::State>> Covered<F, R> {
         for value in values {
             let mut theirs: Rows<F> = Vec::new();
             for (key, state) in &value.rows {
-                let read = key_of(key).zip(serde_json::from_slice(state).ok());
+                let read = key_of(key).zip(state_of(state));
                 match read.filter(|_| value.within.contains(key)) {
                     Some((key, state)) => match (self.cover.believe)(&key, &state) {
                         Ok(()) => theirs.push((key, state)),

@@ -1,10 +1,10 @@
 //! The subscriber's side: hears digests, and says what it lacks.
 
-use super::links::Heard;
+use super::links::{Heard, PUBLISHERS_MAX};
 use super::look::Refusals;
 use super::send::Sender;
 use super::talk::Talk;
-use super::wire::{self, Digest, Item, Want, bytes_of};
+use super::wire::{self, Digest, Item, Run, Want, bytes_of};
 use lattice::ReplicaId;
 use messages::Fact;
 use queue::{Envelope, NameError, Publisher};
@@ -18,8 +18,7 @@ pub(crate) struct Listener {
     store: Store,
     refusals: Refusals,
     heard: Heard,
-    /// By publisher, at most [`super::links::PUBLISHERS_MAX`].
-    talks: Mutex<BTreeMap<ReplicaId, Talk>>,
+    talks: Mutex<Talks>,
     wants: Sender,
     fact: &'static str,
 }
@@ -60,14 +59,11 @@ impl Listener {
 
     fn compare(&self, publisher: ReplicaId, told_ms: u64, digest: Digest) -> Result<Vec<Item>, StoreError> {
         let mut talks = self.talks.lock().unwrap_or_else(PoisonError::into_inner);
-        if talks.len() >= super::links::PUBLISHERS_MAX && !talks.contains_key(&publisher) {
-            // Publishers that are gone have nothing open, or will be asked in vain: any may go.
-            talks.pop_first();
-        }
-        let talk = talks.entry(publisher).or_default();
+        let talk = talks.with(publisher);
         if talk.is_old(told_ms) {
             return Ok(Vec::new());
         }
+        self.refusals.reconsider(publisher, digest.runs.iter().cloned().flat_map(Run::into_pieces))?;
         let (look, is_answer) = (self.refusals.look(publisher), digest.answers.is_some());
         let heard = if is_answer { talk.answer(digest, &look)? } else { talk.everything(digest, &look)? };
         let open = talk.open();
@@ -117,6 +113,30 @@ fn key_bytes<K: KeyPart>(key: &K) -> Vec<u8> {
     bytes
 }
 
+/// What is known of each publisher, at most [`PUBLISHERS_MAX`] of them.
+#[derive(Debug, Default)]
+struct Talks {
+    /// With the number of the digest that was heard of it last.
+    of: BTreeMap<ReplicaId, (u64, Talk)>,
+    heard: u64,
+}
+
+impl Talks {
+    /// The one with a publisher that is just heard. Where there are too many, who was silent for longest is forgotten.
+    fn with(&mut self, publisher: ReplicaId) -> &mut Talk {
+        if self.of.len() >= PUBLISHERS_MAX
+            && !self.of.contains_key(&publisher)
+            && let Some(silent) = self.of.iter().min_by_key(|(_, (heard, _))| *heard).map(|(id, _)| *id)
+        {
+            self.of.remove(&silent);
+        }
+        self.heard += 1;
+        let (heard, talk) = self.of.entry(publisher).or_default();
+        *heard = self.heard;
+        talk
+    }
+}
+
 /// Why a digest was not heard.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
@@ -126,4 +146,25 @@ pub(crate) enum ListenError {
     Unsigned,
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_silent_for_longest_is_forgotten() {
+        let (mut talks, most) = (Talks::default(), PUBLISHERS_MAX as u128);
+        for id in 1..=most {
+            talks.with(ReplicaId::from_u128(id));
+        }
+        // The smallest ids go on talking while others come.
+        for id in most + 1..=2 * most {
+            talks.with(ReplicaId::from_u128(1));
+            talks.with(ReplicaId::from_u128(id));
+        }
+        assert_eq!(talks.of.len(), PUBLISHERS_MAX);
+        assert!(talks.of.contains_key(&ReplicaId::from_u128(1)));
+        assert!(!talks.of.contains_key(&ReplicaId::from_u128(2)));
+    }
 }

@@ -3,7 +3,7 @@
 use super::pace::REFUSED_MAX;
 use bytes::Bytes;
 use lattice::ReplicaId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::{KeyRange, StoreError, Sums, Tracked};
@@ -50,14 +50,38 @@ impl Refusals {
 
     /// A row was sent and merged.
     pub(super) fn accept(&self, publisher: ReplicaId, keys: impl Iterator<Item = Vec<u8>>) {
+        if !self.rows().contains_key(&publisher) {
+            return;
+        }
+        let merged: BTreeSet<_> = keys.collect();
+        self.forget(publisher, |key| merged.contains(key));
+    }
+
+    fn forget(&self, publisher: ReplicaId, is_settled: impl Fn(&[u8]) -> bool) {
         let mut rows = self.rows();
         let Some(refused) = rows.get_mut(&publisher) else { return };
-        for key in keys {
-            refused.remove(&key);
-        }
+        refused.retain(|key, _| !is_settled(key));
         if refused.is_empty() {
             rows.remove(&publisher);
         }
+    }
+
+    /// A publisher tells what it has in these ranges. Where the stored rows alone are just that, what it sent otherwise was
+    /// garbled on its way, or is not its any more: that is forgotten.
+    pub(super) fn reconsider(
+        &self,
+        publisher: ReplicaId,
+        told: impl Iterator<Item = (KeyRange, Sums)>,
+    ) -> Result<(), StoreError> {
+        if !self.rows().contains_key(&publisher) {
+            return Ok(());
+        }
+        for (range, there) in told {
+            if self.tracked.sums(&range)? == Some(there) {
+                self.forget(publisher, |key| range.contains(key));
+            }
+        }
+        Ok(())
     }
 
     /// What is here, for comparing with a publisher.

@@ -31,7 +31,7 @@ impl Sender {
         message: impl Fn(&[T]) -> Result<Message, WireError>,
     ) {
         let most = self.message_bytes.load(Ordering::Relaxed);
-        let (mut batch, mut rest) = (Vec::new(), parts.as_slice());
+        let (mut batch, mut sizes, mut rest) = (Vec::new(), Vec::new(), parts.as_slice());
         while !rest.is_empty() {
             let mut room = most;
             let fits = |part: &T| {
@@ -45,7 +45,10 @@ impl Sender {
             let (now, later) = rest.split_at_checked(count).unwrap_or((rest, &[]));
             rest = later;
             match message(now) {
-                Ok(message) => batch.push(message),
+                Ok(message) => {
+                    sizes.push((message.size_bytes(), now.len()));
+                    batch.push(message);
+                }
                 Err(error) => {
                     tracing::error!(topic = %self.topic, %error, "a digest or want cannot be packed");
                 }
@@ -54,8 +57,8 @@ impl Sender {
         if batch.is_empty() {
             return;
         }
-        let sizes: Vec<_> = batch.iter().map(Message::size_bytes).collect();
-        for (answer, size) in self.publisher.publish(&self.topic, batch).await.into_iter().zip(sizes) {
+        for (answer, (size, parts)) in self.publisher.publish(&self.topic, batch).await.into_iter().zip(sizes)
+        {
             match answer {
                 Ok(()) => {
                     let labels = [("topic", self.topic.to_string())];
@@ -63,7 +66,8 @@ impl Sender {
                     metrics::counter!("antiphon_anti_entropy_bytes_total", &labels)
                         .increment(u64::try_from(size).unwrap_or(u64::MAX));
                 }
-                Err(PublishError::TooLarge { bytes_max, .. }) => {
+                // One part alone gets no smaller by smaller messages.
+                Err(PublishError::TooLarge { bytes_max, .. }) if parts > 1 => {
                     let less = (most / 2).max(MESSAGE_BYTES_MIN);
                     self.message_bytes.store(less, Ordering::Relaxed);
                     tracing::info!(topic = %self.topic, bytes_max, less, "digests and wants get smaller: the broker takes no larger ones");

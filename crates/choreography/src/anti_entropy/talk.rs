@@ -84,9 +84,13 @@ impl Talk {
         false
     }
 
-    /// A digest of everything: compares, closes what is healed, asks again about what is not.
+    /// A digest of everything: compares, closes what is healed, asks again about what is not. One that leaves something out
+    /// tells nothing.
     pub(super) fn everything(&mut self, digest: Digest, look: &Look) -> Result<Heard, StoreError> {
         let mut heard = Heard::default();
+        if !digest.covers(look.range()) {
+            return Ok(heard);
+        }
         let traffic = self.changes.replace(digest.changes).is_some_and(|before| before != digest.changes);
         self.tick += 1;
         let (mut there, mut here, mut differing) = (Sums::default(), Sums::default(), Vec::new());
@@ -240,13 +244,17 @@ impl Talk {
     ) -> Result<(), StoreError> {
         self.room = self.room.saturating_sub(1);
         let few = u64::try_from(VALUES_MAX).unwrap_or(u64::MAX);
-        if there.count == 0 && here.count > few {
-            // The publisher cannot cut a range in which it has nothing.
-            self.open.remove(&range);
-            for piece in look.split(&range, PIECES * 4)? {
-                self.consider(&piece, there, None, due, look, items)?;
+        if there.count == 0 && (here.count > few || values(&range, look)?.is_none()) {
+            // The publisher cannot cut a range in which it has nothing. Nor can we where what counts as here is no stored
+            // row: then it is one piece.
+            let pieces = look.split(&range, PIECES * 4)?;
+            if pieces.len() > 1 {
+                self.open.remove(&range);
+                for piece in pieces {
+                    self.consider(&piece, there, None, due, look, items)?;
+                }
+                return Ok(());
             }
-            return Ok(());
         }
         let plain = asks % ASKS_UNTIL_PLAIN == ASKS_UNTIL_PLAIN - 1;
         items.push(question(&range, there, here, plain, look)?);

@@ -13,6 +13,8 @@ use queue::{Envelope, EnvelopeData, Message, NameError, Topic};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
+use std::{fmt, iter};
+use store::key::KEY_BYTES_MAX;
 use store::{KeyRange, Store, Sums};
 use thiserror::Error;
 
@@ -74,6 +76,10 @@ impl Run {
         self.pieces.len()
     }
 
+    fn bounds(&self) -> impl Iterator<Item = &Vec<u8>> {
+        iter::once(&self.from).chain(self.pieces.iter().map(|(to, _)| to))
+    }
+
     /// About how many bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
         self.from.len() + self.pieces.iter().map(|(to, _)| to.len() + SUMS_BYTES).sum::<usize>()
@@ -92,6 +98,20 @@ pub(crate) struct Digest {
     pub(crate) changes: u64,
     /// The ranges.
     pub(crate) runs: Vec<Run>,
+}
+
+impl Digest {
+    /// Whether its pieces follow each other through all of a range, which ends nowhere else.
+    pub(crate) fn covers(&self, range: &KeyRange) -> bool {
+        let mut at = &range.from;
+        for run in &self.runs {
+            if run.from != *at || run.pieces.is_empty() {
+                return false;
+            }
+            at = run.pieces.last().map_or(at, |(to, _)| to);
+        }
+        !self.runs.is_empty() && *at == range.to
+    }
 }
 
 /// A row as it is stored: its key without the tag, and its state as JSON.
@@ -119,6 +139,14 @@ pub(crate) enum Item {
 }
 
 impl Item {
+    fn bounds(&self) -> impl Iterator<Item = &Vec<u8>> {
+        let (range, within) = match self {
+            Self::Split { range, .. } => (range, range),
+            Self::Values { range, within, .. } => (range, within),
+        };
+        [&range.from, &range.to, &within.from, &within.to].into_iter()
+    }
+
     /// About how many bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
         let of = |range: &KeyRange| range.from.len() + range.to.len() + 3;
@@ -150,6 +178,8 @@ pub(crate) enum WireError {
     Inflate,
     #[error("its data does not decode: {0}")]
     Decode(String),
+    #[error("a range in it ends at a key of {0} bytes; there are none of more than {KEY_BYTES_MAX}")]
+    Bound(usize),
 }
 
 const PLAIN: u8 = 0;
@@ -216,12 +246,24 @@ pub(crate) fn want_message(store: &Store, fact: &str, want: &Want) -> Result<Mes
 
 /// The digest in an envelope, where it is about facts of this type.
 pub(crate) fn read_digest(envelope: &Envelope, fact: &str) -> Result<Option<Digest>, WireError> {
-    read(envelope, fact)
+    let digest: Option<Digest> = read(envelope, fact)?;
+    check_bounds(digest.iter().flat_map(|digest| &digest.runs).flat_map(Run::bounds))?;
+    Ok(digest)
 }
 
 /// The want in an envelope, where it is about facts of this type.
 pub(crate) fn read_want(envelope: &Envelope, fact: &str) -> Result<Option<Want>, WireError> {
-    read(envelope, fact)
+    let want: Option<Want> = read(envelope, fact)?;
+    check_bounds(want.iter().flat_map(|want| &want.items).flat_map(Item::bounds))?;
+    Ok(want)
+}
+
+/// Ranges are remembered, and sent back: their bounds must be no longer than keys are.
+fn check_bounds<'a>(bounds: impl Iterator<Item = &'a Vec<u8>>) -> Result<(), WireError> {
+    match bounds.map(Vec::len).find(|bytes| *bytes > KEY_BYTES_MAX) {
+        Some(bytes) => Err(WireError::Bound(bytes)),
+        None => Ok(()),
+    }
 }
 
 fn read<T: DeserializeOwned>(envelope: &Envelope, fact: &str) -> Result<Option<T>, WireError> {
@@ -229,6 +271,14 @@ fn read<T: DeserializeOwned>(envelope: &Envelope, fact: &str) -> Result<Option<T
         return Ok(None);
     }
     unpack(&envelope.data).map(Some)
+}
+
+/// Passes over a digest or a want that says nothing to us, forged, damaged or another deployment's. It is counted and not
+/// kept: all that it could tell will be told again.
+pub(crate) fn refuse(topic: &str, kind: &'static str, reason: &dyn fmt::Display) {
+    metrics::counter!("antiphon_anti_entropy_refused_total", "topic" => topic.to_owned(), "kind" => kind)
+        .increment(1);
+    tracing::debug!(topic, kind, %reason, "passed over");
 }
 
 /// Who sent an envelope: the replica in its source, `/service/replica`.

@@ -117,7 +117,7 @@ pub(crate) struct Pair {
     /// What the publisher's rows are on.
     pub(crate) disk: Memory,
     relay: Relay,
-    wants: Link,
+    pub(crate) wants: Link,
 }
 
 fn store(disk: impl Engine, service: &str, seed: u64) -> Store {

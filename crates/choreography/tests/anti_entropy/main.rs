@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the verdict")]
 
+mod forged;
 mod pair;
 
 use antiphon_choreography::Cover;
