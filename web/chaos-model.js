@@ -84,7 +84,7 @@ export function verdict(state) {
     return said("calm", "Nothing is broken now.", `${wrong}, and stays so.`);
   }
   if (state.quiet && state.exact_off === 0) {
-    return said("healed", "Every count is exact: nothing was lost.", wrong && `${wrong}, for ever.`);
+    return said("healed", "Every count is exact.", wrong && `${wrong}, for ever.`);
   }
   if (!state.on_way) return said("healing", "Healing: what was lost is being found.");
   const messages = state.on_way === 1 ? "1 message is" : `${grouped(state.on_way)} messages are`;

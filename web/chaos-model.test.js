@@ -59,7 +59,7 @@ test("the verdict names what is broken, and nothing that is not", () => {
 test("it is healed when nothing is on its way and every count is exact, and not before", () => {
   const rests = { habits: { rate: 0, impatience: 0 }, plain_off: 3 };
   assert.equal(verdict(state({ ...rests, quiet: true })).mood, "healed");
-  assert.equal(verdict(state({ ...rests, quiet: true })).text, "Every count is exact: nothing was lost. “+1” is off by 3, for ever.");
+  assert.equal(verdict(state({ ...rests, quiet: true })).text, "Every count is exact. “+1” is off by 3, for ever.");
   assert.equal(verdict(state({ ...rests, quiet: true, exact_off: 1 })).mood, "healing");
   assert.equal(verdict(state({ ...rests, quiet: true, exact_off: null })).mood, "healing");
   assert.equal(verdict(state({ ...rests, quiet: false, on_way: 2 })).text, "Healing: 2 messages are still on the way. “+1” is off by 3.");

@@ -122,8 +122,8 @@ pub struct Adopted {
     pub renewed: Option<ReplicaId>,
     /// Whose tallies it writes in a new epoch: they are counted again.
     pub adopted: BTreeMap<ReplicaId, Epoch>,
-    /// Whose tallies it writes no more.
-    pub disowned: BTreeSet<ReplicaId>,
+    /// Whose tallies it writes no more, and who does.
+    pub disowned: BTreeMap<ReplicaId, ReplicaId>,
 }
 
 /// Why nobody's tallies were adopted. Nothing was changed.
@@ -198,16 +198,18 @@ fn heal(view: &mut View<'_>, fresh: ReplicaId) -> Result<Adopted, ViewError> {
     let alarm: Alarm = view.meta(ALARM)?.unwrap_or_default();
     view.remove_meta(ALARM);
     let (me, mut lost, mut healed) = (view.replica(), view.take_lost()?, Adopted::default());
+    let writers = view.owners()?;
     for replica in alarm.replaced {
         if view.owned().epoch_of(replica).is_some() {
             view.disown(replica)?;
-            healed.disowned.insert(replica);
+            let heir = writers.get(&replica).map_or(ReplicaId::NIL, |owner| owner.epoch.owner);
+            healed.disowned.insert(replica, heir);
         }
     }
     let by_me = |view: &View<'_>, owner| view.owned().epoch_of(owner).is_some_and(|epoch| epoch.owner == me);
     // Whatever this id wrote may be forgotten here, its tallies and its stamps: it must not be used further.
     lost |= alarm.ahead.iter().any(|owner| by_me(view, *owner));
-    let becomes_another = lost || healed.disowned.contains(&me);
+    let becomes_another = lost || healed.disowned.contains_key(&me);
     if becomes_another {
         if view.owned().iter().count() < OWNED_TALLIES_MAX {
             view.renew(fresh)?;

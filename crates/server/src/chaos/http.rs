@@ -1,6 +1,6 @@
 //! What the page asks, and the page itself. None of these routes is in `serve`.
 //!
-//! Everything that changes something is a PUT with a JSON body, which no other site's page can make a browser send here.
+//! Everything that changes something is a PUT with a JSON body, which a page of another origin cannot make a browser send here.
 
 use super::dials::{FaultDials, Habits, PRESETS};
 use super::people::{Deeds, People};

@@ -80,8 +80,11 @@ groups   parts, paragraphs, comments with replies; or parts with votes
 before   the sum of the counts of all groups, as they were
 after    the same, counted from the rows
 
+Counts that another replica keeps are that one's: they are looked at there, and where it is gone, after its heir has adopted
+it (`antiphon status` shows who writes what).
+
 Exit status:
-  0  all is counted; with --dry-run: every count agrees with its rows
+  0  all is counted; with --dry-run: every count that this replica keeps agrees with its rows
   1  a store could not be used; with --dry-run: some count differs
   2  the command line is wrong
 

@@ -75,6 +75,7 @@ impl Server {
             None => None,
             Some(given) => {
                 let url = given.url().map_err(ReplayError::Queue)?;
+                queue::check_scheme(url).map_err(ReplayError::Queue)?;
                 if url.scheme() == "memory" {
                     return Err(ReplayError::Forgetful);
                 }

@@ -68,11 +68,12 @@ impl Healer {
         let healed = self.store.write(move |view| heal(view, fresh).map_err(Abort::<Infallible>::from));
         let healed = healed.await.map_err(WriteError::into_store)?;
         let service = &before.service;
-        for replica in &healed.disowned {
+        for (replica, heir) in &healed.disowned {
             metrics::counter!("antiphon_replaced_total", "service" => service.clone()).increment(1);
             tracing::error!(
-                %service, %replica,
-                "another replica has adopted the tallies of this one: they are written there now"
+                %service, %replica, %heir,
+                "another replica has adopted the tallies of this one: they are written there now; if that replica is gone, \
+                 as the life between two restores is, adopt it, or counts stay wrong"
             );
         }
         if healed.lost_data {
