@@ -43,6 +43,7 @@ pub mod parse;
 pub mod plot;
 pub mod preset;
 mod quorum;
+mod ranks;
 mod wars;
 
 pub use distribution::{ALPHA_MIN, Distribution, DistributionError, MILLIS_MAX, PARTS_MAX, SAMPLES_MAX};
