@@ -34,8 +34,8 @@ pub struct Time {
 /// The times of a run, sorted.
 ///
 /// Where a distribution was measured, trials cannot know more than the measurements: they draw from these again and again,
-/// and never beyond the longest. Intervals are then those of as many observations as there were measurements, and a little
-/// wider for the trials' own chance.
+/// and never beyond the longest. Intervals are then those of as many trials as could use each measurement once, and a
+/// little wider for the trials' own chance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     quorum: Quorum,

@@ -52,9 +52,28 @@ impl Wars {
         Self { w, a: ars.clone(), r: ars.clone(), s: ars, remote: None }
     }
 
-    /// How many measurements it rests on: see [`Distribution::measurements`].
-    fn measurements(&self) -> Option<u64> {
-        [&self.w, &self.a, &self.r, &self.s].into_iter().filter_map(Distribution::measurements).min()
+    /// How many trials could be played with every measurement used once; `None` where nothing was measured.
+    ///
+    /// Trials of several measurements are worth fewer: the variance of what n measurements tell, taken k at a time in all
+    /// ways, is at most that of n/k independent trials (Hoeffding, *A Class of Statistics with Asymptotically Normal
+    /// Distribution*, 1948, theorem 5.2).
+    fn measurements(&self, quorum: Quorum) -> Option<u64> {
+        let used = self.used(quorum);
+        let trials = used.iter().filter(|(_, times)| *times > 0).filter_map(|(measured, _)| {
+            // One file for several messages is drawn from by all of them.
+            let same = used.iter().filter(|(other, _)| other == measured);
+            let times: u64 = same.map(|(_, times)| times).sum();
+            Some((measured.measurements()? / times).max(1))
+        });
+        trials.min()
+    }
+
+    /// How many draws of each message decide a trial.
+    fn used(&self, quorum: Quorum) -> [(&Distribution, u64); 4] {
+        let n = u64::from(quorum.n());
+        // Who waits for no acknowledgement needs none, and then only the replicas that are read need the write.
+        let (writes, acknowledgements) = if quorum.w() == 0 { (u64::from(quorum.r()), 0) } else { (n, n) };
+        [(&self.w, writes), (&self.a, acknowledgements), (&self.r, n), (&self.s, n)]
     }
 }
 
@@ -189,5 +208,40 @@ pub fn run(
     if threads > 1 {
         all.sort();
     }
-    Ok(Outcome::of(quorum, all, wars.measurements()))
+    Ok(Outcome::of(quorum, all, wars.measurements(quorum)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(count: u16) -> Distribution {
+        Distribution::samples((0..count).map(f64::from).collect()).unwrap()
+    }
+
+    #[test]
+    fn measurements_are_worth_the_trials_that_use_each_once() {
+        let now = Distribution::constant(0.0).unwrap();
+        let of = |w: &Distribution, a: &Distribution, r: &Distribution, (n, read, written)| {
+            let (w, a, r, s) = (w.clone(), a.clone(), r.clone(), r.clone());
+            Wars { w, a, r, s, remote: None }.measurements(Quorum::new(n, read, written).unwrap())
+        };
+        let (few, many) = (samples(120), samples(1_000));
+        for (w, a, r, nrw, trials) in [
+            (&now, &now, &now, (3, 1, 1), None),
+            (&few, &now, &now, (1, 1, 0), Some(120)),
+            // The reader's one replica has the write, or has it not, whatever the others have.
+            (&few, &now, &now, (10, 1, 0), Some(120)),
+            (&few, &now, &now, (10, 2, 0), Some(60)),
+            (&few, &now, &now, (3, 1, 1), Some(40)),
+            (&few, &many, &now, (3, 1, 1), Some(40)),
+            (&many, &few, &now, (3, 1, 0), Some(1_000)),
+            // The answer takes as long as the question, by the same numbers.
+            (&now, &now, &few, (3, 1, 1), Some(20)),
+            (&few, &few, &few, (2, 1, 1), Some(15)),
+            (&few, &now, &now, (128, 1, 1), Some(1)),
+        ] {
+            assert_eq!(of(w, a, r, nrw), trials, "{w}, {a}, {r}, {nrw:?}");
+        }
+    }
 }

@@ -83,3 +83,14 @@ fn as_many_trials_as_measurements_add_their_own_chance() {
         assert!(curve >= INSIDE_MIN, "{measured}, {trials}: in {curve} of {RUNS} runs");
     }
 }
+
+/// A write that waits for three replicas takes the longest of three messages, and each trial three measurements.
+#[test]
+fn trials_that_take_several_measurements_are_fewer() {
+    let outcomes: Vec<_> = outcomes(MEASURED, 20_000, (3, 1, 3)).collect();
+    for share in [0.1_f64, 0.5, 0.9, 0.99] {
+        let exact = exact(share.powf(1.0 / 3.0));
+        let inside = count(&outcomes, |outcome| holds(outcome.write_latency(share), exact));
+        assert!(inside >= INSIDE_MIN, "{share}: in {inside} of {RUNS} runs");
+    }
+}
