@@ -16,6 +16,8 @@ use thiserror::Error;
 
 /// The longest text that is read, in bytes.
 pub const TEXT_BYTES_MAX: usize = 4096;
+/// What may be written.
+const SHAPES: &str = "write exp:…, pareto:…, uniform:…, constant:… or samples:FILE";
 
 /// Why a text is no distribution. *Mend the text where it says.*
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -55,12 +57,22 @@ pub fn distribution(
     if let Some(name) = text.strip_prefix("samples:") {
         return samples(text, name, file);
     }
+    if text.is_empty() {
+        return Err(wrong("distribution", format_args!("it is empty; {SHAPES}")));
+    }
     let terms = terms(text);
     let alone = terms.len() == 1;
     let mut parts = Vec::with_capacity(terms.len());
     for term in terms {
         let term = term.trim();
+        if term.is_empty() {
+            return Err(wrong(text, "a part is missing beside a plus sign"));
+        }
         let (weight, shape) = match term.split_once('*') {
+            Some((weight, _)) if weight.trim().is_empty() => {
+                return Err(wrong(term, "its share is missing; write 0.38 or 38%"));
+            }
+            Some((_, shape)) if shape.trim().is_empty() => return Err(wrong(term, SHAPES)),
             Some((weight, shape)) => (share(weight.trim())?, shape.trim()),
             None if alone => (1.0, term),
             None => return Err(wrong(term, "in a mixture each part has its share, as 0.5*exp(4)")),
@@ -110,7 +122,7 @@ fn shape(
 ) -> Result<Distribution, ParseError> {
     let round = text.strip_suffix(')').and_then(|open| open.split_once('('));
     let Some((name, inner)) = round.or_else(|| text.split_once(':')) else {
-        return Err(wrong(text, "write exp:…, pareto:…, uniform:…, constant:… or samples:FILE"));
+        return Err(wrong(text, SHAPES));
     };
     let mut given = Parameters::read(text, inner)?;
     let made = match name.trim() {
@@ -287,10 +299,15 @@ mod tests {
             ("exp(1)+exp(2)", "each part has its share"),
             ("0.5*exp(1)+0.4*exp(2)", "weights are 0.9"),
             ("x*exp(1)", "no share"),
-            ("0.5*", "write exp:"),
+            ("0.5*", "0.5*: write exp:"),
+            ("*exp(1)", "*exp(1): its share is missing"),
+            ("0.5*exp(1)+", "0.5*exp(1)+: a part is missing beside a plus sign"),
+            (" + ", "+: a part is missing"),
+            (" ", "distribution: it is empty; write exp:"),
         ] {
             let refusal = read(text).unwrap_err().to_string();
             assert!(refusal.contains(says), "{text}: {refusal}");
+            assert!(!refusal.starts_with(':'), "it names what it refuses: {refusal}");
         }
         let long = "x".repeat(TEXT_BYTES_MAX + 1);
         assert!(read(&long).unwrap_err().to_string().contains("longer than 4096"));

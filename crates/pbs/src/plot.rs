@@ -14,7 +14,11 @@ const WIDTH: f64 = 820.0;
 const HEIGHT: f64 = 466.0;
 const LEGEND_TOP: f64 = 476.0;
 const LEGEND_ROW: f64 = 24.0;
-const LEGEND_COLUMNS: usize = 2;
+const LEGEND_COLUMNS_MAX: usize = 2;
+/// From the line of a legend's entry to its words.
+const LEGEND_WORDS: f64 = 38.0;
+/// How wide a letter of the text is at most, on average: wider than those of the fonts that browsers have for it.
+const LETTER: f64 = 8.0;
 const LEFT: f64 = 72.0;
 const RIGHT: f64 = 796.0;
 const TOP: f64 = 78.0;
@@ -235,15 +239,50 @@ fn marks(to: &mut String, scale: &Scale, outcome: &Outcome) {
     }
 }
 
-/// What tells curves apart, beneath the axis, two in a row.
-fn legend(to: &mut String, curves: &[Curve<'_>]) {
+/// Words that are no wider than this, in pixels: the end of longer ones is left out, and an ellipsis stands for it.
+fn fitting(words: &str, width: f64) -> String {
+    if fits(words, width) {
+        return words.to_owned();
+    }
+    let ends = words.char_indices().enumerate().take_while(|(before, _)| LETTER * float(before + 1) <= width);
+    let end = ends.last().map_or(0, |(_, (at, _))| at);
+    format!("{}…", words.get(..end).unwrap_or_default().trim_end())
+}
+
+fn fits(words: &str, width: f64) -> bool {
+    LETTER * float(words.chars().count()) <= width
+}
+
+/// The columns of a legend: two where all its entries are short enough, else one.
+fn legend_columns(curves: &[Curve<'_>]) -> usize {
+    let short = |curve: &Curve<'_>| fits(&entry(curve, f64::INFINITY), entry_width(LEGEND_COLUMNS_MAX));
+    if curves.iter().all(short) { LEGEND_COLUMNS_MAX } else { 1 }
+}
+
+fn column_width(columns: usize) -> f64 {
+    (RIGHT - LEFT) / float(columns)
+}
+
+/// How wide the words beside the line of an entry may be.
+fn entry_width(columns: usize) -> f64 {
+    column_width(columns) - LEGEND_WORDS
+}
+
+/// The words of an entry. Its name is cut where they are too wide, and never its time.
+fn entry(curve: &Curve<'_>, width: f64) -> String {
+    let time = format!(": 99.9 % after {}", told_ms(curve.outcome.time_for(0.999).ms));
+    let left = width - LETTER * float(time.chars().count());
+    format!("{}{time}", fitting(curve.label, left))
+}
+
+/// What tells curves apart, beneath the axis.
+fn legend(to: &mut String, curves: &[Curve<'_>], columns: usize) {
     for (n, curve) in curves.iter().enumerate() {
-        let (column, row) = (n % LEGEND_COLUMNS, n / LEGEND_COLUMNS);
-        let x = LEFT + (RIGHT - LEFT) / float(LEGEND_COLUMNS) * float(column);
+        let (column, row) = (n % columns, n / columns);
+        let x = LEFT + column_width(columns) * float(column);
         let y = LEGEND_TOP + LEGEND_ROW * float(row);
         put(to, format_args!("<path class=\"curve c{n}\" d=\"M{x:.1} {:.1}h28\"/>", y - 4.0));
-        let words = format!("{}: 99.9 % after {}", curve.label, told_ms(curve.outcome.time_for(0.999).ms));
-        text(to, (x + 38.0, y), "", "start", &words);
+        text(to, (x + LEGEND_WORDS, y), "", "start", &entry(curve, entry_width(columns)));
     }
 }
 
@@ -253,7 +292,7 @@ pub fn draw(title: &str, under: &str, curves: &[Curve<'_>]) -> String {
     let scale = Scale::of(curves);
     let mut body = String::new();
     text(&mut body, (24.0, 34.0), "head", "start", title);
-    text(&mut body, (24.0, 54.0), "soft", "start", under);
+    text(&mut body, (24.0, 54.0), "soft", "start", &fitting(under, RIGHT - 24.0));
     grid(&mut body, &scale);
     for (n, one) in curves.iter().enumerate() {
         curve(&mut body, &scale, one.outcome, &format!("c{n}"));
@@ -264,8 +303,9 @@ pub fn draw(title: &str, under: &str, curves: &[Curve<'_>]) -> String {
             HEIGHT
         }
         several => {
-            legend(&mut body, several);
-            HEIGHT + LEGEND_ROW * float(several.len().div_ceil(LEGEND_COLUMNS)) + 6.0
+            let columns = legend_columns(several);
+            legend(&mut body, several, columns);
+            HEIGHT + LEGEND_ROW * float(several.len().div_ceil(columns)) + 6.0
         }
     };
     let axis = "time between the write's answer and the read, logarithmic";
@@ -334,6 +374,42 @@ mod tests {
                 let y: f64 = place.parse().unwrap();
                 assert!((TOP..=BOTTOM).contains(&y), "{y}");
             }
+        }
+    }
+
+    /// The words of the legend, with where they begin.
+    fn entries(svg: &str) -> Vec<(f64, f64, &str)> {
+        let texts = svg.split("<text class=\"\" x=\"").skip(1);
+        texts
+            .map(|rest| {
+                let (x, rest) = rest.split_once("\" y=\"").unwrap();
+                let (y, rest) = rest.split_once("\" text-anchor=\"start\">").unwrap();
+                (x.parse().unwrap(), y.parse().unwrap(), rest.split_once("</text>").unwrap().0)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn long_names_are_one_under_another_and_cut_at_the_edge() {
+        let outcome = outcome(3, 1, 1);
+        let short = "W exp:4";
+        let longer = "W 0.5*exp(1)+0.5*pareto(1,2), N=3 R=1 W=1";
+        let longest = "0.0625*exp(1)+".repeat(200);
+        for (labels, columns) in
+            [([short; 3], 2), ([short, longer, short], 1), ([short, &longest, longer], 1)]
+        {
+            let svg = draw("t", &longest, &labels.map(|label| Curve { label, outcome: &outcome }));
+            let found = entries(&svg);
+            assert_eq!(found.len(), 3);
+            for (n, (x, y, words)) in found.iter().enumerate() {
+                assert!(x + LETTER * float(words.chars().count()) <= RIGHT, "{words}");
+                assert!(found.iter().take(n).all(|other| other.1 < *y || columns == 2 && other.0 < *x));
+                assert!(words.contains(": 99.9 % after "), "{words}");
+                assert_eq!(words.contains('…'), labels.get(n).unwrap().len() > 80, "{words}");
+            }
+            let rows = float(3_usize.div_ceil(columns));
+            assert!(svg.contains(&format!("height=\"{}\"", HEIGHT + LEGEND_ROW * rows + 6.0)));
+            assert!(!svg.contains(&longest), "neither is the line under the title wider than the picture");
         }
     }
 
