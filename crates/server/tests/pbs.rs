@@ -110,6 +110,15 @@ fn refusals_name_the_option_and_its_limit() {
         (vec![], "--dist-a: give it"),
         (vec!["--from", "amqp://h"], "--from: amqp://h: it takes http://host:port, or a file"),
         (vec!["--from", letters.to_str().unwrap()], "it is no status of a server"),
+        (
+            vec!["--dist-w", "0.5*exp(1)+", "--dist-a", "exp:1"],
+            "--dist-w: 0.5*exp(1)+: a part is missing beside a plus sign",
+        ),
+        (fast(&["--link", "tallies"]), "--link <LINK>'"),
+        (fast(&["--last-hour"]), "--last-hour'"),
+        (vec!["--preset", "wan", "--link", "tallies"], "--link <LINK>'"),
+        (vec!["--paper", "--link", "tallies"], "--link <LINK>'"),
+        (vec!["--link", "tallies"], "--from <URL|FILE>"),
     ] {
         let (code, out, error) = pbs(&args);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}: {error}");
@@ -117,8 +126,37 @@ fn refusals_name_the_option_and_its_limit() {
     }
     let (code, _, error) = pbs(&["--from", "/nowhere/status.json"]);
     assert!(code == Some(1) && error.contains("cannot use /nowhere/status.json"), "{error}");
+    for gone in ["samples:/nowhere/times", "0.5*samples(/nowhere/times)+0.5*exp(1)"] {
+        let (code, _, error) = pbs(&["--dist-w", gone, "--dist-a", "exp:1"]);
+        assert!(code == Some(1) && error.contains("cannot use /nowhere/times"), "{error}");
+    }
     let (code, _, error) = pbs(&["--from", "http://127.0.0.1:1"]);
     assert!(code == Some(1) && error.contains("http://127.0.0.1:1: "), "{error}");
+}
+
+/// The longest of a hundred measurements is below the 99.9th percentile nine times in ten.
+#[test]
+fn what_few_measurements_leave_open_is_a_question_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let numbers = folder.path().join("numbers");
+    std::fs::write(&numbers, (1..=100).map(|ms| format!("{ms}\n")).collect::<String>()).unwrap();
+    let samples = format!("samples:{}", numbers.display());
+    let model =
+        ["--dist-w", &samples, "--dist-a", "constant:0", "--n", "1", "--w", "0", "--trials", "100000"];
+    let model = [&model[..], &["--probability", "0.5,0.999"]].concat();
+    let until = told_json(&model)["runs"][0]["until"].clone();
+    assert_eq!(
+        until,
+        json!([
+            {"probability": 0.5, "after_ms": until[0]["after_ms"], "low_ms": 40.0, "high_ms": 61.0},
+            {"probability": 0.999, "after_ms": 100.0, "low_ms": 99.0, "high_ms": null},
+        ])
+    );
+    let text = told(&model);
+    let line = text.lines().find(|line| line.starts_with("99.9 %  ")).unwrap();
+    assert!(line.ends_with(" ?") && text.contains("\n?: too few trials, or too few measurements"), "{text}");
+    let table = told(&[&model[..], &["--dist-w", "exp:1"]].concat());
+    assert!(table.contains("100 ms ?") && table.contains("\n?: too few trials"), "{table}");
 }
 
 fn status_file(folder: &Path) -> String {

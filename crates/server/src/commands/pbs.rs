@@ -8,7 +8,7 @@ use pbs::plot::{self, Curve};
 use pbs::preset::Preset;
 use pbs::{Distribution, Quorum, Wars, parse};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
@@ -53,10 +53,11 @@ pub(crate) struct PbsArgs {
     #[arg(long, value_name = "URL|FILE")]
     from: Option<String>,
     /// Only this link of it, as topic/service/site or the beginning of that
-    #[arg(long, value_name = "LINK", requires = "from")]
+    // clap does not ask for --from where something is given that --from cannot stand beside.
+    #[arg(long, value_name = "LINK", requires = "from", conflicts_with_all = ["preset", "dist_w", "paper"])]
     link: Option<String>,
     /// Of what it measured, only about the last hour
-    #[arg(long, requires = "from")]
+    #[arg(long, requires = "from", conflicts_with_all = ["preset", "dist_w", "paper"])]
     last_hour: bool,
     /// Replicas [default: 3; 1 with --from]
     #[arg(long, value_name = "N", value_delimiter = ',')]
@@ -302,10 +303,20 @@ async fn models(args: &PbsArgs) -> Result<Vec<Model>, CommandError> {
 }
 
 fn read(option: &str, text: &str) -> Result<Distribution, CommandError> {
-    parse::distribution(text, &mut |name| from::samples(name)).map_err(|error| wrong(option, error))
+    // Why the text is no distribution is for the command line; that a file cannot be used is for the file.
+    let mut unusable = None;
+    let read = parse::distribution(text, &mut |name| {
+        let bytes = from::file(Path::new(name)).map_err(|source| {
+            let why = source.to_string();
+            unusable = Some(CommandError::File { path: PathBuf::from(name), source });
+            why
+        })?;
+        from::samples(name, bytes)
+    });
+    read.map_err(|error| unusable.unwrap_or_else(|| wrong(option, error)))
 }
 
-fn draw(path: &std::path::Path, runs: &[Run], trials: usize) -> Result<(), CommandError> {
+fn draw(path: &Path, runs: &[Run], trials: usize) -> Result<(), CommandError> {
     if runs.len() > plot::CURVES_MAX {
         return Err(wrong(
             "--svg",

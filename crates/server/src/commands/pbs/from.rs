@@ -26,9 +26,8 @@ struct Link {
 }
 
 /// The numbers in a file, separated by white space.
-pub(super) fn samples(name: &str) -> Result<Vec<f64>, String> {
-    let text = file(Path::new(name)).map_err(|error| format!("{name}: {error}"))?;
-    let text = String::from_utf8(text).map_err(|_| format!("{name}: it is not UTF-8"))?;
+pub(super) fn samples(name: &str, bytes: Vec<u8>) -> Result<Vec<f64>, String> {
+    let text = String::from_utf8(bytes).map_err(|_| format!("{name}: it is not UTF-8"))?;
     let mut numbers = Vec::new();
     for (line, words) in text.lines().enumerate() {
         for word in words.split_whitespace() {
@@ -43,7 +42,8 @@ pub(super) fn samples(name: &str) -> Result<Vec<f64>, String> {
     Ok(numbers)
 }
 
-fn file(path: &Path) -> std::io::Result<Vec<u8>> {
+/// All of a file, if it is not too long.
+pub(super) fn file(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > BYTES_MAX {

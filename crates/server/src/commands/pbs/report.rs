@@ -77,8 +77,22 @@ fn times(asked: &Asked, outcome: &Outcome) -> Vec<f64> {
     AT.into_iter().filter(worth).take_while(|time| !std::mem::replace(&mut last, *time >= certain)).collect()
 }
 
+/// What stands where nothing bounds a time from above.
+const UNBOUNDED: &str = "?";
+const UNBOUNDED_MEANS: &str = "?: too few trials, or too few measurements, to tell how long at most";
+
 fn beyond(time: Time) -> String {
-    time.high_ms.map_or_else(|| "?".to_owned(), told_ms)
+    time.high_ms.map_or_else(|| UNBOUNDED.to_owned(), told_ms)
+}
+
+/// A time that stands without its interval.
+fn estimate(time: Time) -> String {
+    if time.high_ms.is_some() { told_ms(time.ms) } else { format!("{} {UNBOUNDED}", told_ms(time.ms)) }
+}
+
+/// A table, and what its question marks mean.
+fn explained(table: String) -> String {
+    if table.contains(UNBOUNDED) { format!("{table}\n{UNBOUNDED_MEANS}") } else { table }
 }
 
 impl Report<'_> {
@@ -126,11 +140,11 @@ impl Report<'_> {
         let parts = [
             head,
             columns(["a read begun after", "is consistent", "95 % from", "to"], &curve),
-            columns(["reads are consistent", "if begun after", "95 % from", "to"], &until),
+            explained(columns(["reads are consistent", "if begun after", "95 % from", "to"], &until)),
             if instant {
                 "reads and writes are answered at once".to_owned()
             } else {
-                columns(["percentile", "read", "write"], &latencies(outcome))
+                explained(columns(["percentile", "read", "write"], &latencies(outcome)))
             },
             self.closed(quorum),
         ];
@@ -162,25 +176,29 @@ impl Report<'_> {
     /// Several runs, a line each.
     fn table(&self, runs: &[Run]) -> String {
         let at_once = |run: &Run| told_share(run.outcome.consistent_at(0.0).value);
-        let after = |run: &Run, share| told_ms(run.outcome.time_for(share).ms);
+        let after = |run: &Run, share| estimate(run.outcome.time_for(share));
         let rows: Vec<_> = runs
             .iter()
             .map(|run| {
-                let slow = |time: Time| told_ms(time.ms);
                 [
                     run.name.clone(),
                     at_once(run),
                     after(run, 0.9),
                     after(run, 0.99),
                     after(run, 0.999),
-                    slow(run.outcome.read_latency(0.999)),
-                    slow(run.outcome.write_latency(0.999)),
+                    estimate(run.outcome.read_latency(0.999)),
+                    estimate(run.outcome.write_latency(0.999)),
                 ]
             })
             .collect();
         let took = runs.iter().map(|run| run.took).sum();
         let head = ["consistent", "at once", "90 %", "99 %", "99.9 %", "read 99.9 %", "write 99.9 %"];
-        format!("{}\n{} altogether", columns(head, &rows), self.head(took))
+        // A name may have any sign in it, and its question mark means nothing.
+        let nothing_asked =
+            rows.iter().flat_map(|row| row.iter().skip(1)).all(|told| !told.ends_with(UNBOUNDED));
+        let table = columns(head, &rows);
+        let table = if nothing_asked { table } else { explained(table) };
+        format!("{table}\n{} altogether", self.head(took))
     }
 
     /// For programs.
@@ -235,7 +253,7 @@ impl Report<'_> {
 
 fn latencies(outcome: &Outcome) -> Vec<[String; 3]> {
     let row = |share: f64| {
-        [told_share(share), told_ms(outcome.read_latency(share).ms), told_ms(outcome.write_latency(share).ms)]
+        [told_share(share), estimate(outcome.read_latency(share)), estimate(outcome.write_latency(share))]
     };
     PERCENTILES.into_iter().map(row).collect()
 }
