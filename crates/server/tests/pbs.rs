@@ -139,7 +139,8 @@ fn refusals_name_the_option_and_its_limit() {
 fn what_few_measurements_leave_open_is_a_question_mark() {
     let folder = tempfile::tempdir().unwrap();
     let numbers = folder.path().join("numbers");
-    std::fs::write(&numbers, (1..=100).map(|ms| format!("{ms}\n")).collect::<String>()).unwrap();
+    let lines: Vec<_> = (1..=100).map(|ms: u8| ms.to_string()).collect();
+    std::fs::write(&numbers, lines.join("\n")).unwrap();
     let samples = format!("samples:{}", numbers.display());
     let model =
         ["--dist-w", &samples, "--dist-a", "constant:0", "--n", "1", "--w", "0", "--trials", "100000"];
