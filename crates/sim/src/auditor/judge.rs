@@ -371,6 +371,9 @@ async fn people(auditor: &Auditor) -> Result<(), Wrong> {
             if status == 404 && !auditor.books().was_made(user) {
                 continue;
             }
+            if status != 200 {
+                return Err(("answers in the end", format!("{at}: {user}: {status} {body}")));
+            }
             let name = text(&body, "/name");
             let possible = auditor.books().possible(&Field::Name(user.clone()));
             let first = auditor.books().secrets.get(user).map(|(_, name)| name.clone());
