@@ -25,7 +25,7 @@ impl Person {
     /// what is sent undoes what is done elsewhere meanwhile, and is meant to, so nobody could tell what has to be there.
     pub(crate) async fn rewrite(&mut self, part: &KnownPart) {
         let at = Address { service: ServiceName::Stories, site: self.home };
-        let Some(shown) = self.read(at, format!("/v1/parts/{}", part.id)).await else { return };
+        let Some(shown) = self.read(at, &part.id, format!("/v1/parts/{}", part.id)).await else { return };
         let field =
             |item: &Value, name| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let items = shown.get("paragraphs").and_then(Value::as_array).into_iter().flatten();

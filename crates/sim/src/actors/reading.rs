@@ -34,7 +34,7 @@ impl Person {
         let asked_ms = self.world.elapsed_ms();
         let order = if self.chance(50) { "newest" } else { "oldest" };
         let path = format!("/v1/parts/{part}/comments?flat=true&order={order}&limit={PAGE}");
-        let Some(body) = self.read(at, path).await else { return };
+        let Some(body) = self.read(at, part, path).await else { return };
         let items = body.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
         let is_whole = body.get("next").is_none_or(Value::is_null);
         let count = body.get("count").filter(|_| is_whole);
@@ -45,7 +45,7 @@ impl Person {
     pub(crate) async fn read_part(&mut self) {
         let Some(part) = self.some_part() else { return };
         let at = self.somewhere(ServiceName::Stories);
-        self.read(at, format!("/v1/parts/{}", part.id)).await;
+        self.read(at, &part.id, format!("/v1/parts/{}", part.id)).await;
         if self.chance(30) {
             let ask = crate::world::Ask::new("POST", format!("/v1/parts/{}/reads", part.id));
             // A statistic: nobody waits for it, and nothing depends on it.
@@ -54,7 +54,7 @@ impl Person {
         }
         if self.chance(30) {
             let at = self.somewhere(ServiceName::Comments);
-            self.read(at, format!("/v1/parts/{}/comment-counts", part.id)).await;
+            self.read(at, &part.id, format!("/v1/parts/{}/comment-counts", part.id)).await;
         }
     }
 }

@@ -170,6 +170,14 @@ impl Auditor {
         }
     }
 
+    /// Whether this may be the answer to who asks for a part, its list or its counts, instead of what is there.
+    pub fn may_show_nothing(&self, at: Address, part: &str, asked_ms: u64, status: u16) -> bool {
+        let losses = self.world.losses();
+        let mut books = self.books();
+        books.losses = losses;
+        books.may_show_nothing(at, part, asked_ms, status)
+    }
+
     /// The world that it watches.
     pub(crate) fn world(&self) -> &World {
         &self.world

@@ -3,6 +3,7 @@
 use super::books::Books;
 use super::deed::{Deed, Field, Thing};
 use crate::address::Address;
+use crate::service::ServiceName;
 use serde_json::Value;
 
 impl Books {
@@ -40,6 +41,23 @@ impl Books {
         }
     }
 
+    /// Whether a replica may answer this to who asks for a part, its list or its counts. Comments has a list of every
+    /// part, also of one that it has not heard of: what is posted there can be read there.
+    pub(crate) fn may_show_nothing(&self, at: Address, part: &str, asked_ms: u64, status: u16) -> bool {
+        match status {
+            503 => true,
+            404 if at.service == ServiceName::Stories => !self.is_made_at(at, part, asked_ms),
+            410 if at.service == ServiceName::Stories => self.may_be_gone(part),
+            _ => false,
+        }
+    }
+
+    /// Whether this replica acknowledged before that time that it made this, by its id, and still has it.
+    fn is_made_at(&self, at: Address, id: &str, asked_ms: u64) -> bool {
+        let made = self.by_id.get(id).and_then(|thing| self.things.get(thing));
+        made.is_some_and(|made| self.done_at(&made.creations, at, asked_ms))
+    }
+
     /// A second body under a key that this replica has acknowledged another one for is a conflict.
     fn may_succeed(&self, deed: &Deed, at: Address) -> Result<(), String> {
         let Deed::Post { tag, variant } = deed else { return Ok(()) };
@@ -70,10 +88,7 @@ impl Books {
     fn is_known_at(&self, deed: &Deed, at: Address) -> bool {
         let comment =
             |tag| self.elements.get(tag).is_some_and(|element| self.done_at(&element.posts, at, u64::MAX));
-        let made = |id: &String| {
-            let made = self.by_id.get(id).and_then(|thing| self.things.get(thing));
-            made.is_some_and(|made| self.done_at(&made.creations, at, u64::MAX))
-        };
+        let made = |id: &String| self.is_made_at(at, id, u64::MAX);
         match deed {
             Deed::Delete { tag, .. } => comment(tag),
             Deed::Set { field, .. } => match field {
@@ -139,5 +154,34 @@ impl Books {
         let Deed::Post { tag, variant } = deed else { return false };
         let variant = self.elements.get(tag).and_then(|element| element.variants.get(*variant));
         variant.is_some_and(|variant| variant.parent.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auditor::Heard;
+    use crate::world::Loss;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_there_is_shown() {
+        let mut books = Books::default();
+        let [stories, comments] =
+            [ServiceName::Stories, ServiceName::Comments].map(|service| Address { service, site: 0 });
+        let may_be = |books: &Books, at, status| books.may_show_nothing(at, "p", 9, status);
+        assert!(may_be(&books, stories, 404), "made elsewhere");
+        let attempt = books.sends(Deed::Make(Thing::Part(1)), stories, 1);
+        books.settles(attempt, &Heard::Done(json!({ "id": "p" })), 201, 2);
+        for (at, status) in [(stories, 404), (stories, 410), (comments, 404), (comments, 410), (stories, 403)]
+        {
+            assert!(!may_be(&books, at, status), "{at}: {status}");
+        }
+        assert!(may_be(&books, stories, 503) && may_be(&books, comments, 503));
+        books.sends(Deed::End("p".to_owned()), stories, 3);
+        assert!(may_be(&books, stories, 410) && !may_be(&books, comments, 410));
+        let service = ServiceName::Stories;
+        books.losses = vec![Loss { site: 0, service, at_ms: 4, kept_until_ms: 0, told: true }];
+        assert!(may_be(&books, stories, 404), "it was lost");
     }
 }
