@@ -163,7 +163,7 @@ impl Broker {
                 let since_ms = now_ms - since_ms;
                 self.core.fail(
                     "leases",
-                    format!("{holder} had a message of {subscription} for {since_ms} ms and never asked to keep it"),
+                    format!("{holder} had a message of {subscription} and did not ask to keep it for {since_ms} ms"),
                 );
             }
         }
@@ -175,6 +175,15 @@ impl Broker {
         if let (Some((line, _)), Some(slot)) = (lock(&self.state).lines.get_mut(subscription), slot(receipt))
         {
             line.asked(slot);
+        }
+    }
+
+    /// Whoever has a hand-out was told that it was extended.
+    pub(super) fn extended(&self, subscription: &Subscription, receipt: &Receipt) {
+        let now_ms = self.core.elapsed_ms();
+        if let (Some((line, _)), Some(slot)) = (lock(&self.state).lines.get_mut(subscription), slot(receipt))
+        {
+            line.extended(slot, now_ms);
         }
     }
 

@@ -302,7 +302,13 @@ impl Arrivals {
         if lost {
             return Err(unanswered().into());
         }
-        if settled { Ok(()) } else { Err(AckError::LeaseLost) }
+        if !settled {
+            return Err(AckError::LeaseLost);
+        }
+        if matches!(how, Settle::Extend { .. }) {
+            self.endpoint.broker.extended(&self.subscription, receipt);
+        }
+        Ok(())
     }
 
     async fn settle_all(&self, receipts: &[Receipt], how: Settle<'_>) -> Vec<Result<(), AckError>> {

@@ -32,8 +32,10 @@ pub(super) struct Held {
     /// Counts its hand-outs; a receipt names one.
     generation: u64,
     leased: bool,
-    /// Who has it, and since when; until they asked for anything with it.
-    unasked: Option<(Holder, u64)>,
+    /// Who has it, or had it last.
+    holder: Option<Holder>,
+    /// Since when they have it, or since when it was extended; until they ask for anything with it.
+    unasked_ms: Option<u64>,
 }
 
 /// A hand-out, by number and generation.
@@ -87,7 +89,8 @@ impl Line {
             due_ms,
             generation: 0,
             leased: false,
-            unasked: None,
+            holder: None,
+            unasked_ms: None,
         };
         self.held.insert(number, held);
     }
@@ -116,10 +119,10 @@ impl Line {
             let Some((_, number)) = ready.get(reorder(ready.len())).copied() else { break };
             let handed = self.change(number, |held| {
                 if held.leased {
-                    forgotten.extend(held.unasked.take());
+                    forgotten.extend(held.holder.take().zip(held.unasked_ms));
                 }
                 held.leased = true;
-                held.unasked = Some((holder.clone(), now_ms));
+                (held.holder, held.unasked_ms) = (Some(holder.clone()), Some(now_ms));
                 held.due_ms = now_ms + lease_ms;
                 held.generation += 1;
                 held.receive_count = held.receive_count.saturating_add(1);
@@ -133,9 +136,18 @@ impl Line {
 
     /// Somebody asked for something with a hand-out, or never got it.
     pub(super) fn asked(&mut self, slot: Slot) {
+        self.set_unasked(slot, None);
+    }
+
+    /// Somebody was told that a hand-out is theirs for longer: they have to ask again before that ends.
+    pub(super) fn extended(&mut self, slot: Slot, now_ms: u64) {
+        self.set_unasked(slot, Some(now_ms));
+    }
+
+    fn set_unasked(&mut self, slot: Slot, unasked_ms: Option<u64>) {
         if let Some(held) = self.held.get_mut(&slot.number).filter(|held| held.generation == slot.generation)
         {
-            held.unasked = None;
+            held.unasked_ms = unasked_ms;
         }
     }
 
