@@ -76,6 +76,12 @@ impl Disk {
         replaced.map_or_else(|| state.rows.get(key).cloned(), |(_, old)| old.clone())
     }
 
+    /// The key of a row of these that a power cut could take back now.
+    pub(crate) fn in_the_air(&self, is_wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+        let state = lock(&self.state);
+        state.unsynced.iter().flatten().map(|(key, _)| key).find(|key| is_wanted(key)).cloned()
+    }
+
     /// How many groups were committed.
     pub fn commits(&self) -> u64 {
         lock(&self.state).commits
@@ -286,6 +292,18 @@ mod tests {
             kept_all += usize::from(keys.len() == 5);
         }
         assert!((1..50).contains(&kept_all));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_in_the_air_is_told_until_it_is_synced() {
+        let core = Core::new(Plan::of(1).without_faults(), false);
+        let (disk, life) = (Disk::new(&core, "d"), Life::begin(&core, "p", 1));
+        let engine = disk.engine(&life);
+        engine.commit(batch(1, 1), Durability::Relaxed).unwrap();
+        assert_eq!(disk.in_the_air(|key| key == [1]), Some(vec![1]));
+        assert_eq!(disk.in_the_air(|key| key == [2]), None);
+        engine.commit(batch(2, 1), Durability::Synced).unwrap();
+        assert_eq!(disk.in_the_air(|_| true), None);
     }
 
     #[tokio::test(start_paused = true)]

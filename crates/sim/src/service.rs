@@ -5,8 +5,10 @@ use comments::Comments;
 use queue::Publisher;
 use std::fmt;
 use std::sync::Arc;
-use store::Healer;
+use store::key::{META_TAG, OUTBOX_TAG};
+use store::{Healer, Row as _};
 use stories::Stories;
+use stories::rows::{ReadersRow, ReadersSecretRow, ReadsRow};
 use users::Users;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -32,6 +34,16 @@ impl ServiceName {
             Self::Stories => stories::NAME,
             Self::Comments => comments::NAME,
         }
+    }
+
+    /// Whether a row, by its key, may be lost although who wrote it was answered: these alone are written relaxed. That is
+    /// the store's own account and what is to be announced, which is then announced again; and how often something was
+    /// read, and by how many.
+    pub(crate) fn may_lose(self, key: &[u8]) -> bool {
+        let reads = [ReadsRow::TAG, ReadersRow::TAG, ReadersSecretRow::TAG];
+        key.first().is_none_or(|tag| {
+            [META_TAG, OUTBOX_TAG].contains(tag) || (self == Self::Stories && reads.contains(tag))
+        })
     }
 }
 

@@ -122,6 +122,12 @@ impl Ask {
         Self { body: Some(body), ..self }
     }
 
+    /// Whether a success says that something is on the disk: it does of all that is written but reads, which are counted
+    /// when nobody waits for it.
+    fn promises(&self) -> bool {
+        self.method != "GET" && !self.path.ends_with("/reads")
+    }
+
     fn request(self) -> Result<Request<Body>, axum::http::Error> {
         let mut request = Request::builder().method(self.method).uri(self.path);
         if let Some(token) = self.bearer {
@@ -318,8 +324,11 @@ impl World {
         if self.suffers(Fault::RequestLost) {
             return std::future::pending().await;
         }
-        let face = self.process(site, service).and_then(|process| process.face(service));
-        let Some((life, router)) = face else { return Answer::Silence };
+        let process = self.process(site, service);
+        let face =
+            process.and_then(|process| process.face(service).zip(process.disks.get(&service).cloned()));
+        let Some(((life, router), disk)) = face else { return Answer::Silence };
+        let promise = ask.promises().then(|| ask.to_string());
         let request = match ask.request() {
             Ok(request) => request,
             Err(error) => {
@@ -328,9 +337,16 @@ impl World {
             }
         };
         // A task of the process: the client may go away, the request goes on.
+        let core = self.core().clone();
         let handling = life.spawn(async move {
             let Ok(response) = router.oneshot(request).await;
             let (parts, body) = response.into_parts();
+            // Looked at before anything else can be synced, and this with it.
+            let kept = promise.filter(|_| parts.status.is_success());
+            if let Some((ask, key)) = kept.zip(disk.in_the_air(|key| !service.may_lose(key))) {
+                let detail = format!("{service}@{site} answered {ask}, and {key:02x?} is in the air");
+                core.fail("acknowledged is on the disk", detail);
+            }
             (parts.status.as_u16(), to_bytes(body, ANSWER_BYTES_MAX).await)
         });
         let Ok((status, body)) = handling.await else { return Answer::Silence };
