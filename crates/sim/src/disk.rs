@@ -170,6 +170,9 @@ impl Disk {
         }
         let killed = self.core.happens(&mut state.rng, Fault::KillInCommit);
         let unsure = self.core.happens(&mut state.rng, Fault::DiskUnsure);
+        // Only there is something in the air for sure.
+        let is_relaxed = durability == Durability::Relaxed;
+        let cut = is_relaxed && self.core.happens(&mut state.rng, Fault::PowerCutInCommit);
         let stored = !(killed || unsure) || state.rng.bool();
         let hash = batch.iter().fold(0, |hash, (key, value)| {
             dice::hash(dice::hash(hash, key), value.as_deref().unwrap_or_default())
@@ -181,10 +184,15 @@ impl Disk {
         drop(state);
         let what = if stored { "commits" } else { "does not commit" };
         self.core.trace(&self.name, format_args!("{what} {changes} {durability:?} {hash:016x}"));
+        if cut {
+            // The other disks of the machine keep what they have in the air, as they may.
+            self.cut();
+            life.kill("power cut in a commit");
+        }
         if killed {
             life.kill("in a commit");
         }
-        if killed || unsure {
+        if cut || killed || unsure {
             return Err(stopped("a disk does not know what it did"));
         }
         Ok(())
@@ -292,6 +300,25 @@ mod tests {
             kept_all += usize::from(keys.len() == 5);
         }
         assert!((1..50).contains(&kept_all));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn power_that_goes_in_a_relaxed_commit_takes_some_of_what_is_in_the_air() {
+        let (mut lost, mut stayed) = (0, 0);
+        for seed in 0..50 {
+            let mut plan = Plan::of(seed).without_faults();
+            plan.faults.insert(Fault::PowerCutInCommit, 1.0);
+            let core = Core::new(plan, false);
+            let (disk, life) = (Disk::new(&core, "d"), Life::begin(&core, "p", 1));
+            let engine = disk.engine(&life);
+            engine.commit(batch(0, 1), Durability::Synced).unwrap();
+            assert!(life.is_alive() && disk.in_the_air(|_| true).is_none());
+            assert!(engine.commit(batch(1, 1), Durability::Relaxed).is_err());
+            assert!(!life.is_alive() && disk.in_the_air(|_| true).is_none());
+            assert_eq!(core.counts().of(Fault::PowerCutInCommit), 1);
+            if disk.synced().len() == 1 { lost += 1 } else { stayed += 1 }
+        }
+        assert!(lost > 10 && stayed > 10, "{lost} lost, {stayed} stayed");
     }
 
     #[tokio::test(start_paused = true)]

@@ -43,6 +43,8 @@ pub enum Fault {
     KillInCommit,
     /// A machine loses its power: what was not synced is gone, but for a prefix of groups.
     PowerCut,
+    /// The same inside a commit that nobody waits to be synced, so that there is something to be lost.
+    PowerCutInCommit,
     /// A process is stopped for a while, and goes on as if nothing had been.
     Pause,
     /// A process is stopped in order, and started again.
@@ -73,7 +75,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Duplicate,
         Self::Reorder,
         Self::Delay,
@@ -105,6 +107,8 @@ impl Fault {
         Self::Restore,
         Self::RestoreUntold,
         Self::Lose,
+        // Last, as it was the last to come: a plan draws in this order.
+        Self::PowerCutInCommit,
     ];
 
     /// Its name, as the command line and the summary write it.
@@ -128,6 +132,7 @@ impl Fault {
             Self::KillAtPoll => "kill-at-poll",
             Self::KillInCommit => "kill-in-commit",
             Self::PowerCut => "power-cut",
+            Self::PowerCutInCommit => "power-cut-in-commit",
             Self::Pause => "pause",
             Self::Deploy => "deploy",
             Self::ClockJump => "clock-jump",
@@ -158,7 +163,7 @@ impl Fault {
             | Self::SettleLost
             | Self::RequestLost
             | Self::AnswerLost => Often::Each { most: 0.2 },
-            Self::KillInCommit => Often::Each { most: 0.02 },
+            Self::KillInCommit | Self::PowerCutInCommit => Often::Each { most: 0.02 },
             Self::DiskUnsure => Often::Each { most: 0.01 },
             Self::Kill | Self::KillAtPoll | Self::PowerCut | Self::Deploy => Often::Run { most: 12.0 },
             Self::BrokerPause
