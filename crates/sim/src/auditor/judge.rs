@@ -106,10 +106,37 @@ async fn comments(auditor: &Auditor, part: &str, exact: &mut Exact) -> Result<Li
     first.ok_or_else(|| ("replicas list the same", "there is no site".to_owned()))
 }
 
+/// What a replica lists of a part, in both orders.
 async fn list(auditor: &Auditor, at: Address, part: &str, exact: &mut Exact) -> Result<Listed, Wrong> {
+    let (items, counted) = pages(auditor, at, (part, "oldest"), exact).await?;
+    if counted != u64::try_from(items.len()).ok() {
+        let detail = format!("{at}: {part}: {} listed, {counted:?} counted", items.len());
+        return Err(("listed is counted", detail));
+    }
+    let (newest, _) = pages(auditor, at, (part, "newest"), exact).await?;
+    in_order(&items, &newest)
+        .map_err(|wrong| ("lists are in their order", format!("{at}: {part}: {wrong}")))?;
+    let wrong = |wrong| ("listed is the set", format!("{at}: {part}: {wrong}"));
+    let now_ms = auditor.world().elapsed_ms();
+    let mut books = auditor.books();
+    let tags = set(&books, part, &items).map_err(wrong)?;
+    // What was posted or seen here, and taken away by nobody, is there still.
+    books
+        .saw_list(&List { at, part, asked_ms: now_ms, now_ms, items: &items, whole: true })
+        .map_err(wrong)?;
+    Ok(Listed { tags, items })
+}
+
+/// All pages of the flat list of a part in some order, and the count beside the last.
+async fn pages(
+    auditor: &Auditor,
+    at: Address,
+    (part, order): (&str, &str),
+    exact: &mut Exact,
+) -> Result<(Vec<Value>, Option<u64>), Wrong> {
     let (mut items, mut cursor, mut counted) = (Vec::new(), String::new(), None);
     for _ in 0..PAGES_MAX {
-        let path = format!("/v1/parts/{part}/comments?flat=true&order=oldest&limit=100{cursor}");
+        let path = format!("/v1/parts/{part}/comments?flat=true&order={order}&limit=100{cursor}");
         let page = read(auditor, at, path).await?;
         items.extend(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default());
         counted = page.pointer("/count/count").and_then(Value::as_u64);
@@ -120,19 +147,24 @@ async fn list(auditor: &Auditor, at: Address, part: &str, exact: &mut Exact) -> 
             None => break,
         }
     }
-    if counted != u64::try_from(items.len()).ok() {
-        let detail = format!("{at}: {part}: {} listed, {counted:?} counted", items.len());
-        return Err(("listed is counted", detail));
+    Ok((items, counted))
+}
+
+/// The oldest comment is first, and the list from the newest on is the same turned round. Times are written alike, so they
+/// compare as texts.
+fn in_order(oldest: &[Value], newest: &[Value]) -> Result<(), String> {
+    let all = |items: &[Value], field| items.iter().map(|item| text(item, field)).collect::<Vec<_>>();
+    let posted = all(oldest, "/posted_at");
+    if let Some(pair) = posted.windows(2).find(|pair| pair.first() > pair.last()) {
+        return Err(format!("{pair:?} are listed from the oldest on"));
     }
-    let wrong = |wrong| ("listed is the set", format!("{at}: {part}: {wrong}"));
-    let now_ms = auditor.world().elapsed_ms();
-    let mut books = auditor.books();
-    let tags = set(&books, part, &items).map_err(wrong)?;
-    // What was posted or seen here, and taken away by nobody, is there still.
-    books
-        .saw_list(&List { at, part, asked_ms: now_ms, now_ms, items: &items, whole: true })
-        .map_err(wrong)?;
-    Ok(Listed { tags, items })
+    let (oldest, mut newest) = (all(oldest, "/id"), all(newest, "/id"));
+    newest.reverse();
+    if oldest == newest {
+        Ok(())
+    } else {
+        Err(format!("{oldest:?} from the oldest on, {newest:?} up to the newest"))
+    }
 }
 
 /// Compares a list with the auditor's own set.
@@ -482,5 +514,24 @@ impl Books {
         element.posts.iter().any(|post| self.may_be(*post))
             && !element.deletes.iter().any(|attempt| self.stands(*attempt))
             && !self.possible(&Field::Visible(tag)).iter().all(hidden)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_lists_of_a_part_are_one_in_the_order_of_time() {
+        let item = |id: &str, second: u8| json!({ "id": id, "posted_at": format!("2026-01-01T00:00:0{second}.000Z") });
+        let [a, b, c] = [item("a", 1), item("b", 1), item("c", 2)];
+        let oldest = [a.clone(), b.clone(), c.clone()];
+        assert_eq!(in_order(&oldest, &[c.clone(), b.clone(), a.clone()]), Ok(()));
+        assert_eq!(in_order(&[], &[]), Ok(()));
+        let turned = [c.clone(), b.clone(), a.clone()];
+        assert!(in_order(&turned, &oldest).is_err(), "the newest first");
+        for newest in [&oldest as &[Value], &[c.clone(), a, b], &[c]] {
+            assert!(in_order(&oldest, newest).is_err(), "{newest:?}");
+        }
     }
 }
