@@ -45,7 +45,10 @@ impl Person {
     pub(crate) async fn read_part(&mut self) {
         let Some(part) = self.some_part() else { return };
         let at = self.somewhere(ServiceName::Stories);
-        self.read(at, &part.id, format!("/v1/parts/{}", part.id)).await;
+        let asked_ms = self.world.elapsed_ms();
+        if let Some(shown) = self.read(at, &part.id, format!("/v1/parts/{}", part.id)).await {
+            self.auditor.saw_part(at, &part.id, asked_ms, &shown);
+        }
         if self.chance(30) {
             let ask = crate::world::Ask::new("POST", format!("/v1/parts/{}/reads", part.id));
             // A statistic: nobody waits for it, and nothing depends on it.

@@ -85,6 +85,8 @@ pub struct Books {
     pub(crate) acceptances: BTreeMap<String, u64>,
     /// What each replica told of each tally.
     pub(crate) told: BTreeMap<(Address, u64, String, String), Told>,
+    /// Which replicas have shown which value of what was written, and when that was heard first.
+    pub(crate) values: BTreeMap<(Field, String), BTreeMap<Address, u64>>,
     /// What each replica has listed: when it was heard first.
     pub(crate) listed: BTreeMap<(Address, u64), BTreeMap<Tag, u64>>,
 }

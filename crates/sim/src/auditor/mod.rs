@@ -35,6 +35,7 @@ pub use shown::tag_of;
 
 use crate::address::Address;
 use crate::world::{Answer, World};
+use books::text;
 use serde_json::Value;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -139,6 +140,18 @@ impl Auditor {
         drop(books);
         if let Some((check, detail)) = wrong {
             self.world.fail(check, format!("{at}: {detail}"));
+        }
+    }
+
+    /// Somebody was shown a part.
+    pub fn saw_part(&self, at: Address, part: &str, asked_ms: u64, shown: &Value) {
+        let (now_ms, losses) = (self.world.elapsed_ms(), self.world.losses());
+        let mut books = self.books();
+        books.losses = losses;
+        if !books.was_lost_during(at, asked_ms)
+            && let Some(title) = text(shown, "/title")
+        {
+            books.saw_value(at, Field::Title(part.to_owned()), title, now_ms);
         }
     }
 

@@ -146,6 +146,7 @@ impl Books {
             if self.done_at(deletes, list.at, list.asked_ms.saturating_sub(1)) {
                 return Err(format!("#{tag} is listed, and its deletion was acknowledged here"));
             }
+            self.saw_value(list.at, Field::Text(tag), text(item, "/text").unwrap_or_default(), list.now_ms);
         }
         let life = self.life(list.at);
         if list.whole {
