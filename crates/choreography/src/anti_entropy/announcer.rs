@@ -286,6 +286,10 @@ impl Handler for Answers {
     async fn handle(&self, message: &Message, _context: &Context) -> Result<(), HandlerError> {
         let envelope =
             Envelope::decode(&message.body).map_err(|error| HandlerError::poison(error.to_string()))?;
+        if !envelope.event_type.starts_with(wire::WANT_TYPES) {
+            let wrong = format!("type {:?} is not {:?}", envelope.event_type, wire::WANT_TYPE);
+            return Err(HandlerError::poison(wrong));
+        }
         if envelope.event_type != wire::WANT_TYPE {
             return Ok(());
         }

@@ -24,6 +24,8 @@ pub const DIGEST_TYPE: &str = "antiphon.digest.v1";
 pub(crate) const DIGEST_TYPES: &str = "antiphon.digest.";
 /// The `type` of wants.
 pub const WANT_TYPE: &str = "antiphon.want.v1";
+/// With which the types of wants of every version begin.
+pub(super) const WANT_TYPES: &str = "antiphon.want.";
 /// The attribute that says which facts are compared.
 const FACT: &str = "fact";
 

@@ -256,8 +256,11 @@ async fn what_tells_us_nothing_is_passed_over() {
         hear(link, &Message::new(envelope.encode())).await.unwrap();
         envelope = Envelope { data: EnvelopeData::Base64("AAAA".to_owned()), ..sound.clone() };
         hear(link, &Message::new(envelope.encode())).await.unwrap();
-        envelope = Envelope { source: "/nobody".to_owned(), ..sound };
+        envelope = Envelope { source: "/nobody".to_owned(), ..sound.clone() };
         hear(link, &Message::new(envelope.encode())).await.unwrap();
+        // What may be a fact is kept; it will not come again.
+        envelope = Envelope { event_type: "no.such.type".to_owned(), ..sound };
+        hear(link, &Message::new(envelope.encode())).await.unwrap_err();
         hear(link, &Message::new("rubbish")).await.unwrap_err();
     }
     assert!(pair.link.heard.all().is_empty(), "{:?}", pair.link.heard.all());
