@@ -208,7 +208,11 @@ impl NatsQueue {
         for stream in streams {
             let name = stream.config.get("name").and_then(Value::as_str).unwrap_or_default();
             let Some(topic) = names.topic_of(name) else { continue };
-            let consumers: Vec<ConsumerSeen> = self.list(&format!("CONSUMER.LIST.{name}"), json!({})).await?;
+            let told: Vec<ConsumerSeen> = self.list(&format!("CONSUMER.LIST.{name}"), json!({})).await?;
+            let mut consumers = Vec::with_capacity(told.len());
+            for consumer in told {
+                consumers.push(self.streams.without_ghosts(name, consumer).await?);
+            }
             for consumer in &consumers {
                 let Some(subscription) = subscription_of(&topic, &consumer.name) else { continue };
                 let again = again_consumer(&subscription);

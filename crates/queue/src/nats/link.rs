@@ -98,6 +98,7 @@ impl fmt::Display for ApiError {
 impl ApiError {
     pub(super) const NO_CONSUMER: u16 = 10_014;
     pub(super) const NO_STREAM: u16 = 10_059;
+    pub(super) const NO_MESSAGE: u16 = 10_037;
     /// A consumer of that name was made meanwhile.
     const CONSUMER_EXISTS: [u16; 3] = [10_013, 10_105, 10_148];
     /// A stream of that name was made meanwhile.

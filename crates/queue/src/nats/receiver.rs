@@ -303,7 +303,7 @@ impl NatsReceiver {
         };
         let seen = async |source| {
             let seen = self.streams.consumer(&self.stream, &self.outlet(source).consumer).await?;
-            seen.ok_or_else(|| missing(source))
+            self.streams.without_ghosts(&self.stream, seen.ok_or_else(|| missing(source))?).await
         };
         let (topic, again) = (seen(Source::Topic).await?, seen(Source::Again).await?);
         let dead = self.streams.dead_count(&self.subscription).await?;

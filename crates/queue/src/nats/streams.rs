@@ -77,14 +77,29 @@ pub(super) struct ConsumerSeen {
     #[serde(default)]
     pub(super) num_ack_pending: u64,
     #[serde(default)]
+    num_redelivered: u64,
+    #[serde(default)]
     pub(super) ack_floor: Floor,
+    #[serde(default)]
+    delivered: Floor,
 }
 
-/// Up to where everything is acked.
+/// Up to where everything is acked, or was handed out.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(super) struct Floor {
     #[serde(default)]
     pub(super) stream_seq: u64,
+}
+
+/// A message that is asked for; only where it is matters.
+#[derive(Debug, Deserialize)]
+struct MessageSeen {
+    message: Place,
+}
+
+#[derive(Debug, Deserialize)]
+struct Place {
+    seq: u64,
 }
 
 /// The settings of a consumer that matter here.
@@ -165,6 +180,37 @@ impl Streams {
                 Err(self.link.failed(failure, &format!("consumer {name:?} of stream {stream:?}")))
             }
         }
+    }
+
+    /// The same without what it counts as unacked, and no stream has any more.
+    ///
+    /// A server that was killed may come back with a consumer that waits for the ack of what was acked and removed. It finds
+    /// nothing to hand out again, and before 2.9.15 it forgets that only once nothing older is left in the stream, where a
+    /// kill leaves things too. Whoever waits for an empty subscription would wait for ever.
+    pub(super) async fn without_ghosts(
+        &self,
+        stream: &str,
+        mut seen: ConsumerSeen,
+    ) -> Result<ConsumerSeen, QueueError> {
+        if seen.num_ack_pending == 0 || seen.num_redelivered == 0 {
+            return Ok(seen);
+        }
+        // All that it waits for is behind its floor, and not behind what it handed out last.
+        let filter = &seen.config.filter_subject;
+        let subject = if filter.is_empty() { ">" } else { filter };
+        let next = json!({ "seq": seen.ack_floor.stream_seq + 1, "next_by_subj": subject });
+        let is_there = match self.link.ask::<MessageSeen>(&format!("STREAM.MSG.GET.{stream}"), &next).await {
+            Ok(next) => next.message.seq <= seen.delivered.stream_seq,
+            Err(Failure::Told(error)) if error.err_code == ApiError::NO_MESSAGE => false,
+            Err(failure) => {
+                let target = format!("what consumer {:?} of stream {stream:?} waits for", seen.name);
+                return Err(self.link.failed(failure, &target));
+            }
+        };
+        if !is_there {
+            seen.num_ack_pending = 0;
+        }
+        Ok(seen)
     }
 
     /// What has to be done for a subscription.
